@@ -1,0 +1,1 @@
+"""Exchange venues: one small file each over the shared base."""

@@ -1,0 +1,1 @@
+"""Interactive configuration scripts."""

@@ -1,0 +1,1 @@
+"""What the engine decides with: no venue, no source, no HTTP."""

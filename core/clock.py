@@ -1,0 +1,30 @@
+"""The system's clock behind the `Clock` port; tests give a virtual one.
+
+Wall time is UTC milliseconds; only it is written to files. Durations within a run are measured on
+the monotonic clock, so a host whose clock steps does not shorten a deadline.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """Real time."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds on a clock that never steps back; its zero means nothing."""
+        return time.monotonic_ns() // 1_000_000
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait `seconds`."""
+        await asyncio.sleep(seconds)
+
+
+def utc_day(at_ms: int) -> str:
+    """The UTC day of a time, as `YYYY-MM-DD`: the name of the day's journal file."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,1 @@
+"""Status over HTTP, read from files only."""

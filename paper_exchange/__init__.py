@@ -1,0 +1,1 @@
+"""A paper exchange that speaks the venues' own REST protocols."""
