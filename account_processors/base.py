@@ -1,0 +1,299 @@
+"""Any venue through ccxt: what is common to all, steered by a venue's `Profile`.
+
+`CcxtVenue` is one account; `CcxtMarket`, a venue's public side, is shared by its accounts. Errors
+leave here as `core.errors`, rows as `core.model`; nothing above sees ccxt.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from account_processors.transport.market import CcxtMarket, Transport
+from account_processors.transport.placing import Outcome, inexact, outcome, outcomes, unified_order
+from account_processors.transport.profile import Endpoint, Profile, Row
+from account_processors.transport.raw_client import Address, RawClient
+from account_processors.transport.rows import dig, read_orders, read_positions, rows_at, text
+from account_processors.transport.windows import Priority
+from core.errors import (
+    ClockSkewError,
+    ConfigError,
+    NotPlacedError,
+    RejectedError,
+    TradeEngineError,
+    TransientError,
+    UnknownOutcomeError,
+)
+from core.model import AccountMode, Equity, OrderRequest, OrderState, OrderStatus, PositionsRead
+from core.ports import SendKind
+from core.settings import AccountConfig
+
+__all__ = ["Address", "CcxtMarket", "CcxtVenue", "Profile", "Transport"]
+
+DEADLINE_MARGIN_S: Final = 5
+LEAST_DEADLINE_S: Final = 20
+PRIORITIES: Final[Mapping[SendKind, Priority]] = {
+    "reduce": Priority.REDUCE,
+    "increase": Priority.INCREASE,
+}
+
+
+class CcxtVenue:
+    """One account at one venue; implements the port `Venue`."""
+
+    def __init__(self, account: AccountConfig, market: CcxtMarket) -> None:
+        self._account = account
+        self._market = market
+        self._profile = market.profile
+        self._limiter = market.transport.limiter
+        self._keys = _keys_of(account, market.profile)
+        self._caller = market.caller_for(account.name, tuple(self._keys.values()))
+        self._client: RawClient | None = None
+
+    async def connect(self) -> AccountMode:
+        """Make ready to trade: clock, instruments, account modes.
+
+        Raises what reads raise, and ClockSkewError when the clocks differ by more than 5 s: then
+        the account is ready all the same, for reductions alone.
+        """
+        await self._market.measure_clock()
+        await self._market.listing()
+        answer = await self._caller.read(self._raw(), self._profile.account_mode)
+        mode = self._profile.read_account_mode(answer.envelope)
+        if mode.is_hedged is None:
+            mode = AccountMode(margin_mode=mode.margin_mode, is_hedged=await self._is_hedged())
+        self._refuse_skew()
+        return mode
+
+    async def fetch_equity(self) -> Equity:
+        """Equity with unrealised PnL, in one request."""
+        endpoint = self._profile.equity
+        answer = await self._caller.read(self._raw(), endpoint)
+        rows = rows_at(answer.envelope, self._profile.rows, "equity")
+        if not rows:
+            msg = f"{self._account.name}: the reply has no account: equity was not read"
+            raise TransientError(msg)
+        return self._profile.read_equity(rows[0], self._account.equity_scope)
+
+    async def fetch_positions(self) -> PositionsRead:
+        """All positions; `began_at_ms` is taken when the request leaves, after the wait for it."""
+        rows, began_at_ms = await self._rows(self._profile.positions, {}, "positions")
+        positions, unreadable = read_positions(rows, self._profile.position, self._symbol_of)
+        return PositionsRead(began_at_ms=began_at_ms, positions=positions, unreadable=unreadable)
+
+    async def fetch_order(self, symbol: str, client_id: str) -> OrderState | None:
+        """Look one order up by client id; None = every place to look said that it is not there."""
+        query = {
+            self._profile.symbol_param: await self._id_of(symbol),
+            self._profile.lookup_param: client_id,
+        }
+        for endpoint in self._profile.order_lookup:
+            orders = await self._orders(endpoint, query, f"order {client_id}")
+            found = next((order for order in orders if order.client_id == client_id), None)
+            if found is not None:
+                return found
+            if orders:
+                msg = f"order {client_id}: the reply is about other orders: it was not read"
+                raise TransientError(msg)
+        return None
+
+    async def fetch_open_orders(self) -> Sequence[OrderState]:
+        """All open orders of the account, foreign ones too."""
+        orders = await self._orders(self._profile.open_orders, {}, "open orders")
+        return [order for order in orders if order.status is OrderStatus.OPEN]
+
+    async def fetch_recent_orders(self, symbol: str) -> Sequence[OrderState]:
+        """Open and lately closed orders of a symbol, newest first, foreign ones too."""
+        query = {self._profile.symbol_param: await self._id_of(symbol)}
+        found: dict[str, OrderState] = {}
+        for endpoint in self._profile.recent_orders:  # a later reading replaces
+            for order in await self._orders(endpoint, query, f"recent orders of {symbol}"):
+                found[order.order_id] = order
+        return sorted(found.values(), key=lambda order: order.updated_at_ms or 0, reverse=True)
+
+    async def wait_turn(self, kind: SendKind, count: int) -> None:
+        """Wait until the rate budget allows `count` orders (at most `orders_at_once`)."""
+        await self._limiter.reserve(self._caller.route("order"), PRIORITIES[kind], count)
+
+    def orders_at_once(self, kind: SendKind) -> int:
+        """Give how many orders the rate budget lets go at once, at best."""
+        return self._limiter.most_orders(self._caller.route("order"), PRIORITIES[kind])
+
+    async def place_orders(self, orders: Sequence[OrderRequest]) -> tuple[Outcome, ...]:
+        """Send orders, each once, in as few requests as the venue allows; one result an order."""
+        results: dict[int, Outcome] = {}
+        sendable: list[int] = []
+        for place, order in enumerate(orders):
+            refusal = await self._refusal(order)
+            if refusal is None:
+                sendable.append(place)
+            else:
+                results[place] = refusal
+        chunks = list(self._chunks(sendable, orders))
+        sent = (self._place([orders[place] for place in chunk]) for chunk in chunks)
+        for chunk, found in zip(chunks, await asyncio.gather(*sent), strict=True):
+            results |= dict(zip(chunk, found, strict=True))
+        return tuple(results[place] for place in range(len(orders)))
+
+    async def cancel_order(self, symbol: str, client_id: str) -> None:
+        """Ask for a cancel; success says nothing of fills before it."""
+        client, name = await self._listed(symbol)
+        params = {self._profile.cancel_id_param: client_id}
+        reply = await self._caller.write(
+            "order", Priority.REDUCE, lambda: client.cancel_order(None, name, params)
+        )
+        if not text(dig(reply, ("id",))):
+            msg = f"cancel of {client_id}: the reply has no order id"
+            raise UnknownOutcomeError(msg)
+
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        """Set a symbol's leverage; "already so" is success."""
+        client, name = await self._listed(symbol)
+        said = format(leverage.normalize(), "f")
+        await self._set("leverage", lambda: client.set_leverage(said, name))
+
+    async def set_margin_mode(self, symbol: str, margin_mode: str) -> None:
+        """Set `cross` or `isolated`; "already so" is success."""
+        client, name = await self._listed(symbol)
+        await self._set("margin_mode", lambda: client.set_margin_mode(margin_mode, name))
+
+    def deadline_ms(self) -> int:
+        """How long after sending an order may still be taken: window + time-out + 5 s, >= 20 s."""
+        seconds = self._profile.request_window_s + self._market.transport.timeout_s
+        return round(max(LEAST_DEADLINE_S, seconds + DEADLINE_MARGIN_S) * 1000)
+
+    async def close(self) -> None:
+        """Give the instance back; the connections are the pool's."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def _place(self, orders: Sequence[OrderRequest]) -> list[Outcome]:
+        listing = await self._market.listing()
+        client, profile = self._raw(), self._profile
+        words = [unified_order(o, listing.ccxt_symbols[o.symbol], profile) for o in orders]
+        priority = PRIORITIES["reduce" if orders[0].reduce_only else "increase"]
+
+        async def send() -> object:
+            return await (
+                client.create_orders(words) if len(words) > 1 else _create(client, words[0])
+            )
+
+        try:
+            reply = await self._caller.write("order", priority, send, orders=len(orders))
+        except TradeEngineError as error:
+            return [error for _ in orders]
+        if len(orders) == 1:
+            return [outcome(orders[0], reply, profile)]
+        return outcomes(orders, reply, profile)
+
+    def _chunks(self, places: Sequence[int], orders: Sequence[OrderRequest]) -> Iterator[list[int]]:
+        kinds: tuple[SendKind, SendKind] = ("reduce", "increase")  # reductions go first
+        for kind in kinds:
+            chosen = [p for p in places if orders[p].reduce_only == (kind == "reduce")]
+            size = min(self._profile.batch_size, self.orders_at_once(kind))
+            yield from (chosen[start : start + size] for start in range(0, len(chosen), size))
+
+    async def _refusal(self, order: OrderRequest) -> TradeEngineError | None:
+        """Find what speaks against an order before anything is sent."""
+        if self._market.server_clock.is_beyond_tolerance and not order.reduce_only:
+            return self._skew()
+        try:
+            client, name = await self._listed(order.symbol)
+        except (NotPlacedError, RejectedError) as error:
+            return error
+        return inexact(order, name, client, self._market.loaded.base_error)
+
+    async def _set(self, group: str, send: Callable[[], Awaitable[object]]) -> None:
+        reply = await self._caller.write(group, Priority.INCREASE, send, is_setting=True)
+        if reply is None:
+            return  # it was so already
+        name, value = self._profile.success
+        if text(dig(reply, (name,))) != value:
+            msg = f"{self._account.name}: the reply to a setting has no {name} {value}"
+            raise UnknownOutcomeError(msg)
+        reasons = dig(reply, self._profile.refusal_reasons) if self._profile.refusal_reasons else ()
+        if reasons:
+            msg = f"{self._account.name}: the venue refused the setting: {reasons}"
+            raise RejectedError(msg, kind="mode")
+
+    async def _listed(self, symbol: str) -> tuple[RawClient, str]:
+        """Give the instance with its markets, and ccxt's name of a symbol; for writes."""
+        try:
+            listing = await self._market.listing()
+        except TransientError as error:
+            msg = f"{symbol}: not sent, as the instruments could not be read: {error}"
+            raise NotPlacedError(msg) from None
+        name = listing.ccxt_symbols.get(symbol)
+        if name is None:
+            msg = f"{symbol} is not listed as a USDT perpetual at {self._profile.exchange}"
+            raise RejectedError(msg, kind="symbol")
+        client = self._raw()
+        if client.markets is not listing.client.markets:
+            client.set_markets_from_exchange(listing.client)
+        return client, name
+
+    async def _rows(
+        self, endpoint: Endpoint, query: Mapping[str, str], what: str
+    ) -> tuple[list[Row], int]:
+        await self._market.listing()  # names symbols; known since connect
+        return await self._caller.read_rows(self._raw(), endpoint, query, what)
+
+    async def _orders(
+        self, endpoint: Endpoint, query: Mapping[str, str], what: str
+    ) -> list[OrderState]:
+        rows, _ = await self._rows(endpoint, query, what)
+        return read_orders(rows, self._profile.order, self._symbol_of, what)
+
+    async def _is_hedged(self) -> bool | None:
+        probe = self._profile.hedge_probe
+        if probe is None:
+            return None
+        rows, _ = await self._rows(probe, {}, "position mode")
+        fields = self._profile.position
+        said = [text(row.get(fields.hedge)) for row in rows]
+        return any(one not in fields.one_way for one in said) if said else None
+
+    async def _id_of(self, symbol: str) -> str:
+        names = (await self._market.listing()).symbols
+        return next((raw for raw, ours in names.items() if ours == symbol), symbol)
+
+    def _symbol_of(self, raw_symbol: str) -> str:
+        """Name a venue's symbol; one that is not a listed USDT perpetual keeps its own name."""
+        known = self._market.known_listing
+        return known.symbols.get(raw_symbol, raw_symbol) if known else raw_symbol
+
+    def _refuse_skew(self) -> None:
+        if self._market.server_clock.is_beyond_tolerance:
+            raise self._skew()
+
+    def _skew(self) -> ClockSkewError:
+        seconds = Decimal(self._market.server_clock.offset_ms) / 1000
+        return ClockSkewError(
+            f"{self._profile.exchange}'s clock is {seconds} s ahead of this host's, more than 5 s"
+            " apart: nothing is opened until this host's clock is right (timedatectl, NTP)"
+        )
+
+    def _raw(self) -> RawClient:
+        if self._client is None:
+            self._client = self._market.make_client(self._keys)
+        return self._client
+
+
+def _create(client: RawClient, words: Mapping[str, object]) -> Awaitable[object]:
+    return client.create_order(**words)
+
+
+def _keys_of(account: AccountConfig, profile: Profile) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for ccxt_name, name in profile.credentials.items():
+        secret = getattr(account, name)
+        value = secret.get_secret_value() if secret is not None else ""
+        if not value:
+            msg = (
+                f"{name} is missing (credentials.json: account {account.name}):"
+                " run python3 config/credentials.py"
+            )
+            raise ConfigError(msg)
+        keys[ccxt_name] = value
+    return keys

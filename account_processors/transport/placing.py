@@ -1,0 +1,91 @@
+"""Turns orders into ccxt's words and ccxt's replies into what happened to each. Pure.
+
+ccxt truncates sizes and rounds prices without a word, so whatever it would change is refused here.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from account_processors.transport.classify import Failure, classify
+from account_processors.transport.profile import Profile
+from account_processors.transport.raw_client import RawClient
+from account_processors.transport.rows import text
+from core.errors import RejectedError, TradeEngineError, UnknownOutcomeError
+from core.model import OrderRequest, PlacedOrder
+
+Outcome = PlacedOrder | TradeEngineError
+
+
+def unified_order(order: OrderRequest, ccxt_symbol: str, profile: Profile) -> dict[str, object]:
+    """Word an order for ccxt: exact decimal text, reduce-only on every reduction (A14)."""
+    params: dict[str, object] = {profile.client_id_param: order.client_id}
+    if order.reduce_only:
+        params["reduceOnly"] = True
+    if order.limit_price is not None:
+        params["timeInForce"] = "IOC"
+    if profile.order_params is not None:
+        params |= profile.order_params(order)
+    return {
+        "symbol": ccxt_symbol,
+        "type": "market" if order.limit_price is None else "limit",
+        "side": "buy" if order.size_lots > 0 else "sell",
+        "amount": format(abs(order.size_lots), "f"),
+        "price": None if order.limit_price is None else format(order.limit_price, "f"),
+        "params": params,
+    }
+
+
+def inexact(
+    order: OrderRequest, ccxt_symbol: str, client: RawClient, base_error: type[Exception]
+) -> RejectedError | None:
+    """Refuse an order whose size or price ccxt would change on its way."""
+    size = abs(order.size_lots)
+    try:
+        sent = Decimal(client.amount_to_precision(ccxt_symbol, format(size, "f")))
+    except base_error:
+        sent = Decimal(0)
+    if sent != size or not size:
+        said = f"{order.symbol}: size {size} is not a multiple of the step (ccxt would send {sent})"
+        return RejectedError(said, kind="size")
+    if order.limit_price is None:
+        return None
+    price = Decimal(client.price_to_precision(ccxt_symbol, format(order.limit_price, "f")))
+    if price == order.limit_price:
+        return None
+    said = f"{order.symbol}: price {order.limit_price} is not on the tick (ccxt would send {price})"
+    return RejectedError(said, kind="price")
+
+
+def outcomes(orders: Sequence[OrderRequest], reply: object, profile: Profile) -> list[Outcome]:
+    """Tell what became of each order of a batch, by its place in the reply."""
+    rows = reply if isinstance(reply, list) else []
+    if len(rows) != len(orders):
+        said = f"{profile.exchange}: {len(orders)} orders went out, {len(rows)} were answered"
+        return [UnknownOutcomeError(said) for _ in orders]
+    return [outcome(order, row, profile) for order, row in zip(orders, rows, strict=True)]
+
+
+def outcome(order: OrderRequest, reply: object, profile: Profile) -> Outcome:
+    """Tell what became of one order; without an id it is unknown, whatever the HTTP status."""
+    row: Mapping[str, object] = reply if isinstance(reply, Mapping) else {}
+    order_id, client_id = text(row.get("id")), text(row.get("clientOrderId"))
+    if client_id not in {"", order.client_id}:
+        said = f"{order.client_id}: the reply is about another order, {client_id}"
+        return UnknownOutcomeError(said)
+    refusal = _refusal(row.get("info"), profile)
+    if refusal is not None:
+        return refusal
+    if order_id:
+        return PlacedOrder(client_id=order.client_id, order_id=order_id)
+    return UnknownOutcomeError(f"{order.client_id}: the reply has no order id")
+
+
+def _refusal(info: object, profile: Profile) -> TradeEngineError | None:
+    if not isinstance(info, Mapping):
+        return None
+    code = text(info.get(profile.batch_code))
+    if code in {"", profile.success[1]}:
+        return None
+    message = text(info.get(profile.batch_message)).replace('"', "'")
+    said = f'"{profile.code_field}":{code},"{profile.message_field}":"{message}"'
+    return classify(Failure(names=(), text=said, is_write=True), profile).error

@@ -1,0 +1,42 @@
+"""The venue's clock as we measured it: signed requests bear its time, not this host's."""
+
+from typing import Final
+
+from core.ports import Clock
+
+TOLERANCE_MS: Final = 5_000  # beyond it nothing is opened: other times are wrong as well then
+MAX_AGE_MS: Final = 600_000  # a host's clock drifts
+
+
+class ServerClock:
+    """This host's clock plus the offset measured last; one a venue address."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._measured_at_ms: int | None = None
+        self.offset_ms = 0
+
+    @property
+    def is_stale(self) -> bool:
+        """True until measured, after a refused timestamp, and 10 minutes later."""
+        if self._measured_at_ms is None:
+            return True
+        return self._clock.monotonic_ms() - self._measured_at_ms > MAX_AGE_MS
+
+    @property
+    def is_beyond_tolerance(self) -> bool:
+        """True when the clocks differ by more than 5 s."""
+        return abs(self.offset_ms) > TOLERANCE_MS
+
+    def now_ms(self) -> int:
+        """Give the venue's time, ms UTC."""
+        return self._clock.now_ms() + self.offset_ms
+
+    def set(self, *, server_ms: int, sent_at_ms: int, answered_at_ms: int) -> None:
+        """Take a measurement: the venue read its clock halfway through the round trip."""
+        self.offset_ms = server_ms - (sent_at_ms + answered_at_ms) // 2
+        self._measured_at_ms = self._clock.monotonic_ms()
+
+    def doubt(self) -> None:
+        """Have it measured again before the next signed request."""
+        self._measured_at_ms = None

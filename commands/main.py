@@ -1,0 +1,115 @@
+"""The `trade-engine` command line: a table of commands, each loaded only when it is asked for.
+
+A command is a file here with a function `command` (typer options as its parameters), or with an
+`app` of sub-commands, and one line in the table. It raises our errors; here they become exit codes.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import typer
+
+from core.errors import BusyError, ConfigError, TradeEngineError
+from core.exit_codes import ExitCode
+from core.logs import redact
+
+RUN: Final = "Run"
+READ: Final = "Read"
+BRAKES: Final = "Brakes"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command lives and what the overview says of it."""
+
+    module: str
+    help: str
+    panel: str
+
+
+COMMANDS: Final = {
+    "up": Entry("up", "Start everything, wait until it is ready, print its addresses.", RUN),
+    "down": Entry("down", "Stop everything of this checkout and home.", RUN),
+    "restart": Entry("restart", "Restart all services, or one.", RUN),
+    "ps": Entry("ps", "Show the services under PM2.", RUN),
+    "logs": Entry("logs", "Show or follow the services' logs.", RUN),
+    "test": Entry("test", "Run linters, types, import contracts and all tests.", RUN),
+    "version": Entry("version", "Print the versions of what runs here.", READ),
+    "status": Entry("status", "Show how the engine stands.", READ),
+    "positions": Entry("positions", "Show what is held and wanted, read from the exchange.", READ),
+    "signals": Entry("signals", "Show the newest signal of each source and symbol.", READ),
+    "send-signal": Entry(
+        "send_signal", "Post an alert to the receiver, as TradingView would.", RUN
+    ),
+    "pause": Entry("pause", "Allow reductions only.", BRAKES),
+    "resume": Entry("resume", "Lift a pause, a halt or a stop of the engine's own.", BRAKES),
+    "halt": Entry("halt", "Send nothing at all.", BRAKES),
+    "flatten": Entry("flatten", "Cancel our orders, reduce everything to zero, then halt.", BRAKES),
+    "arm": Entry("arm", "Let the engine trade a live account.", BRAKES),
+    "disarm": Entry("disarm", "Put a live account back to dry-run.", BRAKES),
+}
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """Build the command line with one command loaded and the others as lines of the overview."""
+    line = typer.Typer(
+        name="trade-engine",
+        help="Weighs trading signals into one target per symbol; makes your accounts hold it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @line.callback()
+    def only_commands() -> None:
+        """Make typer expect a command's name even where only one command is loaded."""
+
+    for name, entry in COMMANDS.items():
+        if name != wanted:
+            line.command(name, help=entry.help, rich_help_panel=entry.panel)(_not_loaded)
+            continue
+        module = importlib.import_module(f"commands.{entry.module}")
+        if isinstance(group := getattr(module, "app", None), typer.Typer):
+            line.add_typer(group, name=name, help=entry.help, rich_help_panel=entry.panel)
+        else:
+            settings = getattr(module, "CONTEXT_SETTINGS", None)
+            line.command(name, rich_help_panel=entry.panel, context_settings=settings)(
+                module.command
+            )
+    return line
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; our own errors become one line on stderr."""
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    try:
+        build(wanted)(list(arguments), prog_name="trade-engine")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(ExitCode.UNEXPECTED)
+    except TradeEngineError as error:
+        typer.echo(redact(f"trade-engine: {error}"), err=True)
+        return int(_code_of(error))
+    except KeyboardInterrupt:
+        return 130  # as a shell reports Ctrl-C
+    return int(ExitCode.OK)
+
+
+def app() -> int:
+    """Run the command line of this process."""
+    return run(sys.argv[1:])
+
+
+def _code_of(error: TradeEngineError) -> ExitCode:
+    if isinstance(error, BusyError):
+        return ExitCode.BUSY
+    if isinstance(error, ConfigError):
+        return ExitCode.CONFIG
+    return getattr(error, "exit_code", ExitCode.UNEXPECTED)
+
+
+def _not_loaded() -> None:
+    """Stand in the overview for a command that was not asked for."""

@@ -1,0 +1,107 @@
+"""The status document as a person reads it on a terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+
+from commands.tables import print_table
+
+SERVICES: Final = ("service", "state", "pid", "address")
+ACCOUNTS: Final = ("account", "exchange", "environment", "state", "equity USDT", "reason")
+SYMBOLS: Final = ("account", "symbol", "held lots", "target lots", "verified", "reason")
+COLOURS: Final = {"error": "red", "warning": "yellow", "info": "default"}
+
+
+def show(document: Mapping[str, Any], now_ms: int) -> None:
+    """Print the document, what needs a person last."""
+    console = Console(highlight=False, soft_wrap=True)
+    for line in _head(document, now_ms):
+        console.print(line)
+    for titles, rows in (
+        (SERVICES, _services(document["services"])),
+        (ACCOUNTS, _accounts(document["accounts"])),
+        (SYMBOLS, _symbols(document["accounts"])),
+    ):
+        if rows:
+            print_table(titles, rows)
+            console.print()
+    for row in document["control"]["entries"]:
+        where = " ".join(filter(None, (row["symbol"] or "everything", row["account"])))
+        console.print(f"[yellow]{row['mode']}[/] {escape(where)} by {escape(row['who'])}", end="")
+        console.print(f": {escape(row['why'])}" if row["why"] else "")
+    for alert in document["alerts"]:
+        console.print(_alert(alert))
+    if not document["alerts"]:
+        console.print("No alerts.")
+
+
+def _head(document: Mapping[str, Any], now_ms: int) -> Iterator[str]:
+    state = "[green]running[/]" if document["executor_running"] else "[red]not running[/]"
+    mode = document["mode"] or "unknown"
+    yield f"Engine    {state}, mode {mode}, version {document['version'] or 'unknown'}"
+    if document["completed_at"] is not None:
+        age_s = now_ms / 1000 - document["completed_at"]
+        yield f"Cycles    {document['cycles']}, the last completed {_age(age_s)} ago"
+    if document["halted"] is not None:
+        yield f"[red]HALTED[/]    {escape(document['halted']['reason'])}"
+    ages = document["signal_age_s"].items()
+    if ages:
+        told = (f"{source} {'never' if age is None else _age(age)}" for source, age in ages)
+        yield f"Signals   newest of {', '.join(told)}"
+    yield ""
+
+
+def _services(services: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            name,
+            f"{row['state']} (orphan)" if row["orphan"] else row["state"],
+            _text(row["pid"]),
+            _text(row["url"]),
+        ]
+        for name, row in services.items()
+    ]
+
+
+def _accounts(accounts: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    keys = ("name", "exchange", "environment", "state", "equity_usdt", "reason")
+    rows = [[_text(account.get(key)) for key in keys] for account in accounts]
+    for row, account in zip(rows, accounts, strict=True):
+        if account.get("environment") == "live" and account.get("armed") is not True:
+            row[2] = "live (dry-run)"
+    return rows
+
+
+def _symbols(accounts: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            _text(account.get("name")),
+            _text(row.get("symbol")),
+            _text(row.get("held_lots"), unknown="?"),
+            _text(row.get("target_lots")),
+            "yes" if row.get("verified") else "no",
+            _text(row.get("hold") or row.get("reason")),
+        ]
+        for account in accounts
+        for row in account.get("symbols") or ()
+    ]
+
+
+def _alert(alert: Mapping[str, Any]) -> str:
+    severity = str(alert.get("severity"))
+    where = " ".join(filter(None, (alert.get("account"), alert.get("symbol"))))
+    text = f"{where}: {alert.get('text')}" if where else str(alert.get("text"))
+    return f"[{COLOURS.get(severity, 'default')}]{severity:<8}[/] {escape(text)}"
+
+
+def _text(value: object, *, unknown: str = "") -> str:
+    return unknown if value is None else str(value)
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

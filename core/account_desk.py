@@ -1,0 +1,107 @@
+"""What one account's lane works with: its venue, journal, brakes and memory between passes."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from core.attempts import (
+    Attempts,
+    increase_failed,
+    increase_succeeded,
+    reduction_failed,
+    reduction_succeeded,
+)
+from core.events import Events
+from core.frozen_targets import FrozenTargets
+from core.gate import Gate
+from core.intents import ClientIds, OrdersJournal
+from core.ledger import OpenIntent, SymbolLedger
+from core.market_desk import MarketDesk
+from core.model import AccountMode
+from core.ports import Clock, Venue
+from core.settings import AccountConfig
+
+
+@dataclass(slots=True, kw_only=True)
+class AccountDesk:
+    """One account at work. Only its lane writes here."""
+
+    account: AccountConfig
+    venue: Venue
+    market: MarketDesk
+    journal: OrdersJournal
+    frozen: FrozenTargets
+    gate: Gate
+    events: Events
+    ids: ClientIds
+    engine_id: str
+    clock: Clock
+    resumed_at_ms: Callable[[str], int | None]  # by symbol: when a person last said resume
+    trip: Callable[[str, str], None]  # (code, text): stop this account until resume
+    mode: AccountMode | None = None  # None = not connected yet
+    attempts: dict[str, Attempts] = field(default_factory=dict)
+    leverage: dict[str, Decimal] = field(default_factory=dict)  # as last read or set
+    dry_run_said: dict[str, str] = field(default_factory=dict)  # version by symbol
+    told: dict[str, str] = field(default_factory=dict)  # last reason told by symbol
+    in_flight: set[asyncio.Task[Any]] = field(default_factory=set)
+    wake: Callable[[], None] = lambda: None
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return self.account.name
+
+    def now_ms(self) -> int:
+        """Our steady wall clock."""
+        return self.clock.now_ms()
+
+    def ledger(self, symbol: str) -> SymbolLedger:
+        """What the journal says of a symbol."""
+        return self.journal.ledger(self.name, symbol)
+
+    def attempts_of(self, symbol: str) -> Attempts:
+        """How often a symbol was tried in vain."""
+        return self.attempts.get(symbol, Attempts())
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run work that may outlive the pass; its end wakes the lane."""
+        task = asyncio.ensure_future(work)
+        self.in_flight.add(task)
+        task.add_done_callback(self._landed)
+        return task
+
+    def note_end(
+        self, intent: OpenIntent, symbol: str, filled: Decimal, waits: Mapping[str, int]
+    ) -> None:
+        """Learn from the end of an order for the next try; `waits` has `first_s`, `longest_s`."""
+        attempts = self.attempts_of(symbol)
+        is_whole = filled == intent.size_lots
+        if intent.reduce_only:
+            self.attempts[symbol] = (
+                reduction_succeeded(attempts)
+                if is_whole
+                else reduction_failed(attempts, now_ms=self.now_ms())
+            )
+        elif is_whole:
+            self.attempts[symbol] = increase_succeeded(attempts)
+        else:
+            self.attempts[symbol] = increase_failed(
+                attempts,
+                now_ms=self.now_ms(),
+                error=f"only {filled} of {intent.size_lots} lots were filled",
+                first_s=waits["first_s"],
+                longest_s=waits["longest_s"],
+            )
+
+    def _landed(self, task: asyncio.Task[Any]) -> None:
+        self.in_flight.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.events.emit(
+                "send_crashed",
+                f"{type(task.exception()).__name__} while sending: its orders are looked up",
+                severity="error",
+                account=self.name,
+            )
+        self.wake()

@@ -1,0 +1,149 @@
+"""What people allow the engine to send: modes by scope, lifted holds, armed accounts.
+
+Values only; `control_file` reads and writes them. The gate asks `mode_for` and `is_armed` before
+every send. The engine's own stops (trips) are not here: `strictest` joins them.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.model import Mode
+from core.settings import AccountConfig
+
+# flatten wins over halt: "close everything" must not be undone by "send nothing"
+_PRECEDENCE: Final = {Mode.RUN: 0, Mode.PAUSE: 1, Mode.HALT: 2, Mode.FLATTEN: 3}
+
+Held = tuple[Mode, str]
+"""A mode, and who or what asks for it."""
+FREE: Final[Held] = (Mode.RUN, "")
+
+AtMs = Annotated[int, Field(ge=0)]
+
+
+def strictest(*held: Held) -> Held:
+    """Pick what holds of several: flatten, then halt, then pause; RUN when nothing is given."""
+    return max(held, key=lambda one: _PRECEDENCE[one[0]], default=FREE)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Scope(_Record):
+    """Where a mode applies; None = every account, every symbol."""
+
+    account: str | None = None
+    symbol: str | None = None
+
+    def covers(self, account: str, symbol: str | None) -> bool:
+        """Tell whether it applies there; symbol None asks for the account as a whole."""
+        return self.account in (None, account) and self.symbol in (None, symbol)
+
+    def overlaps(self, other: "Scope") -> bool:
+        """Tell whether there is an account and symbol to which both apply."""
+        same_account = self.account == other.account or None in (self.account, other.account)
+        same_symbol = self.symbol == other.symbol or None in (self.symbol, other.symbol)
+        return same_account and same_symbol
+
+    def __str__(self) -> str:
+        what = self.symbol or "everything"
+        return f"{what} on {self.account}" if self.account else what
+
+
+EVERYTHING: Final = Scope()
+
+
+class ControlEntry(_Record):
+    """One person's decision for one scope."""
+
+    scope: Scope
+    mode: Mode
+    who: str
+    when_ms: AtMs
+    why: str = ""
+    id: str
+
+    @property
+    def reason(self) -> str:
+        """Say it in one line."""
+        why = f": {self.why}" if self.why else ""
+        return f"{self.mode} of {self.scope} by {self.who}{why}"
+
+
+class Resumed(_Record):
+    """A person lifted what held a scope until `when_ms`."""
+
+    scope: Scope
+    who: str
+    when_ms: AtMs
+    why: str = ""
+    id: str
+
+
+class Armed(_Record):
+    """A person allowed a live account to send orders, for the API key it had then."""
+
+    fingerprint: str
+    who: str
+    when_ms: AtMs
+
+
+class Control(_Record):
+    """All decisions in force."""
+
+    entries: tuple[ControlEntry, ...] = ()
+    resumed: tuple[Resumed, ...] = ()
+    armed: dict[str, Armed] = {}
+    problem: Annotated[str, Field(exclude=True)] = ""  # the file is not as it should be
+    is_unknown: Annotated[bool, Field(exclude=True)] = False  # nobody knows what people decided
+
+    def mode_for(self, account: str, symbol: str | None = None) -> Held:
+        """Tell what holds for a symbol of an account, and why."""
+        held = [(row.mode, row.reason) for row in self.entries if row.scope.covers(account, symbol)]
+        if self.is_unknown:
+            held.append((Mode.PAUSE, self.problem))
+        return strictest(*held)
+
+    def mode_of(self, scope: Scope) -> ControlEntry | None:
+        """Find the decision for exactly this scope."""
+        return next((row for row in self.entries if row.scope == scope), None)
+
+    def resumed_at_ms(self, account: str, symbol: str | None = None) -> int | None:
+        """Tell up to when holds are lifted; a hold at or before it no longer holds.
+
+        A symbol's hold is lifted only by a resume that names the symbol, an account's only by one
+        that names the account: `pause` and `resume` of everything must not buy back a liquidation.
+        """
+        times = [row.when_ms for row in self.resumed if _names(row.scope, account, symbol)]
+        return max(times, default=None)
+
+    def is_armed(self, account: AccountConfig) -> bool:
+        """Tell whether orders may go to the venue; only live accounts need to be armed."""
+        if account.environment != "live":
+            return True
+        armed = self.armed.get(account.name)
+        return armed is not None and armed.fingerprint == account.fingerprint
+
+    def with_mode(self, entry: ControlEntry) -> "Control":
+        """Put a decision in place of the earlier one for its scope."""
+        others = (row for row in self.entries if row.scope != entry.scope)
+        return self.model_copy(update={"entries": (*others, entry)})
+
+    def with_resumed(self, resumed: Resumed) -> "Control":
+        """Lift the decision for exactly that scope, and the engine's holds it names."""
+        entries = tuple(row for row in self.entries if row.scope != resumed.scope)
+        others = (row for row in self.resumed if row.scope != resumed.scope)
+        return self.model_copy(update={"entries": entries, "resumed": (*others, resumed)})
+
+    def with_armed(self, account: str, armed: Armed | None) -> "Control":
+        """Arm an account, or disarm it with None."""
+        others = {name: row for name, row in self.armed.items() if name != account}
+        changed = others if armed is None else {**others, account: armed}
+        return self.model_copy(update={"armed": changed})
+
+
+def _names(scope: Scope, account: str, symbol: str | None) -> bool:
+    if symbol is None:
+        return scope == Scope(account=account)
+    return scope.symbol == symbol and scope.account in (None, account)

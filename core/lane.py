@@ -1,0 +1,304 @@
+"""One account's lane: a mailbox of one, a timetable, and one pass at a time.
+
+Lanes share nothing that can block: a venue that hangs delays its own account alone (B7). What wakes
+a lane is a newer generation, something that landed, a retry that is due, or the resync.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from core.account_desk import AccountDesk
+from core.account_pass import AccountPass
+from core.cycle import CycleInputs, PassReport, weighing_for
+from core.errors import (
+    ClockSkewError,
+    CredentialsError,
+    RateLimitedError,
+    TradeEngineError,
+)
+from core.ledger import SETTLE_MS
+from core.model import Target
+from core.reconcile import Reason
+from core.targets import compute_targets, reduces_any
+
+UNSETTLED_WAITS_MS = (1_000, 2_000)  # then 2 s each
+FAILED_WAITS_MS = (1_000, 2_000, 5_000, 10_000, 30_000)
+PASSING_MS = 5_000  # a price, an equity, an instrument that was missing may be there again
+PASSING = {"no_price", "no_quotes", "wide_spread", "mark_gap", "equity_unknown", "unsized"}
+MAX_CREDENTIAL_FAILURES = 3
+READS_FAILED_ALERT = 3
+
+
+class Process(Protocol):
+    """How one pass is made: `TradeExecutor.process_account`."""
+
+    async def __call__(self, account_pass: AccountPass, *, looks_up_first: bool) -> PassReport:
+        """Make one pass."""
+        ...
+
+
+class Lane:
+    """Runs the passes of one account."""
+
+    def __init__(
+        self, desk: AccountDesk, *, process: Process, on_report: Callable[[PassReport], None]
+    ) -> None:
+        self.desk = desk
+        self.state = "connecting"
+        self.reason = ""
+        self.report: PassReport | None = None
+        self._on_report = on_report
+        self._process = process
+        self._resync_ms = 60_000  # until the first inputs say
+        self._inputs: CycleInputs | None = None
+        self._done_generation = -1
+        self._awoken = asyncio.Event()
+        self._newer = asyncio.Event()
+        self._reducing = asyncio.Event()  # the newer inputs reduce something
+        self._targets_at_work: Mapping[str, Target] | None = None
+        self._passed = asyncio.Condition()
+        self._failures = 0
+        self._unsettled = 0
+        self._credential_failures = 0
+        self._full_pass_at_ms = 0
+        self._next_at_ms = 0
+        self._checked_fills_at_ms = 0
+        desk.wake = self._awoken.set
+
+    def offer(self, inputs: CycleInputs) -> None:
+        """Put the newest inputs into the mailbox; returns at once."""
+        self._inputs = inputs
+        if self._targets_at_work is not None and self._reduces(inputs, self._targets_at_work):
+            self._reducing.set()
+        self._resync_ms = int(inputs.settings.engine.engine.resync_interval_s) * 1000
+        self._newer.set()
+        self._awoken.set()
+
+    async def passed(self, generation: int) -> None:
+        """Wait until a pass of this generation, or a newer one, has ended."""
+        async with self._passed:
+            await self._passed.wait_for(
+                lambda: self._done_generation >= generation or self.state == "parked"
+            )
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._until_due()
+            if self._inputs is None:
+                continue
+            if self.desk.mode is None and not await self._connect():
+                continue
+            await self._work(self._inputs)
+
+    async def close(self) -> None:
+        """Let what is on the wire land for a moment, then give the venue back."""
+        if self.desk.in_flight:
+            await asyncio.wait(self.desk.in_flight, timeout=5)
+        for task in list(self.desk.in_flight):
+            task.cancel()
+        await asyncio.gather(*self.desk.in_flight, return_exceptions=True)
+        await self.desk.venue.close()
+
+    async def _until_due(self) -> None:
+        if self.state == "parked":
+            self._next_at_ms = self.desk.now_ms() + self._resync_ms
+        if not self._awoken.is_set():
+            left_s = (self._next_at_ms - self.desk.now_ms()) / 1000
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(left_s, 0)):
+                    await self._awoken.wait()
+        self._awoken.clear()
+
+    async def _connect(self) -> bool:
+        try:
+            self.desk.mode = await self.desk.venue.connect()
+        except CredentialsError as error:
+            await self._credentials_failed(error)
+        except TradeEngineError as error:
+            self._failed("connecting", str(error), error)
+        else:
+            self._failures = self._credential_failures = 0
+            self.state, self.reason = "ready", ""
+            self.desk.events.clear(f"reads/{self.desk.name}")
+            return True
+        return False
+
+    async def _work(self, inputs: CycleInputs) -> None:
+        desk = self.desk
+        is_news = inputs.generation > self._done_generation
+        self._newer.clear()
+        self._reducing.clear()
+        account_pass = AccountPass(
+            desk,
+            inputs,
+            newer_waits=self._newer.is_set,
+            wait_unless_reduced=self._wait_unless_reduced,
+        )
+        self._targets_at_work = account_pass.targets
+        try:
+            if not is_news and self._only_fills_are_due():
+                self._checked_fills_at_ms = desk.now_ms()
+                if await account_pass.check_fills():
+                    self._plan_next(self.report)
+                    return
+            self._full_pass_at_ms = desk.now_ms()
+            report = await self._process(account_pass, looks_up_first=not is_news)
+        except CredentialsError as error:
+            await self._credentials_failed(error)
+            return
+        finally:
+            self._targets_at_work = None
+        self._credential_failures = 0
+        self.report = report
+        self._tell(report)
+        self._plan_next(report)
+        self._on_report(report)
+        async with self._passed:
+            self._done_generation = max(self._done_generation, inputs.generation)
+            self._passed.notify_all()
+
+    def _reduces(self, inputs: CycleInputs, at_work: Mapping[str, Target]) -> bool:
+        newest = compute_targets(
+            inputs.contributions,
+            weighing_for(inputs.settings, self.desk.account),
+            now_ms=self.desk.now_ms(),
+        )
+        return reduces_any(at_work, newest)
+
+    def _only_fills_are_due(self) -> bool:
+        """True when this wake is for the read that follows our last fills, and nothing else."""
+        due = self._fills_due_at_ms()
+        report = self.report
+        if due is None or report is None or self._unsettled or self._failures:
+            return False
+        now = self.desk.now_ms()
+        return due <= now < self._full_pass_at_ms + self._resync_ms and not self._retries_due(now)
+
+    def _retries_due(self, now_ms: int) -> bool:
+        if self.report is None:
+            return False
+        return any(
+            (s.retry_at_ms is not None and s.retry_at_ms <= now_ms)
+            or any(r.code in PASSING for r in s.reasons)
+            for s in self.report.symbols.values()
+        )
+
+    def _fills_due_at_ms(self) -> int | None:
+        """When to read positions once more: 10 s after the last fill that no read has followed."""
+        journal, name = self.desk.journal, self.desk.name
+        fills = [journal.ledger(name, s).last_fill_at_ms for s in journal.symbols(name)]
+        due = max((at + SETTLE_MS for at in fills if at is not None), default=None)
+        if due is None or max(self._full_pass_at_ms, self._checked_fills_at_ms) >= due:
+            return None
+        return due
+
+    def _plan_next(self, report: PassReport | None) -> None:
+        now = self.desk.now_ms()
+        times = [self._full_pass_at_ms + self._resync_ms]
+        fills_due = self._fills_due_at_ms()
+        if fills_due is not None:
+            times.append(fills_due)
+        if report is not None:
+            times.extend(self._retry_times(report, now))
+        if not self._newer.is_set():
+            self._awoken.clear()  # what landed during the pass was seen by it, or is unsettled
+        self._next_at_ms = max(min(times), now)
+
+    def _retry_times(self, report: PassReport, now_ms: int) -> list[int]:
+        times = [s.retry_at_ms for s in report.symbols.values() if s.retry_at_ms is not None]
+        if any(r.code in PASSING for s in report.symbols.values() for r in s.reasons):
+            times.append(now_ms + PASSING_MS)
+        self._unsettled = self._unsettled + 1 if report.is_unsettled else 0
+        self._failures = self._failures + 1 if report.positions_failed else 0
+        if report.positions_failed:
+            wait_ms = FAILED_WAITS_MS[min(self._failures, len(FAILED_WAITS_MS)) - 1]
+            times.append(now_ms + max(wait_ms, (report.retry_after_s or 0) * 1000))
+        elif report.is_unsettled:
+            times.append(
+                now_ms + UNSETTLED_WAITS_MS[min(self._unsettled, len(UNSETTLED_WAITS_MS)) - 1]
+            )
+        return times
+
+    def _tell(self, report: PassReport) -> None:
+        """Raise and clear alerts, and say once why a symbol is not where it should be."""
+        desk = self.desk
+        failures = self._failures + 1 if report.positions_failed else 0
+        if failures >= READS_FAILED_ALERT:
+            text = f"positions of {desk.name} cannot be read: {'; '.join(report.read_failures)}"
+            desk.events.alert(f"reads/{desk.name}", text, severity="error", account=desk.name)
+        elif not report.positions_failed:
+            desk.events.clear(f"reads/{desk.name}")
+        for symbol, state in report.symbols.items():
+            said = "; ".join(f"{r.code}: {r.text}" for r in state.reasons)
+            mark = f"{state.version} " + ",".join(sorted(r.code for r in state.reasons))
+            if state.reasons and desk.told.get(symbol) != mark:
+                desk.events.emit(state.reasons[0].code, said, account=desk.name, symbol=symbol)
+            desk.told[symbol] = mark
+            self._alert_on(state.reasons, symbol)
+        for symbol, version in report.confirmed.items():
+            held = report.symbols[symbol].held_lots
+            desk.events.emit(
+                "confirmed",
+                f"{symbol}: {held} lots held as wanted",
+                account=desk.name,
+                symbol=symbol,
+                version=version,
+            )
+
+    def _alert_on(self, reasons: tuple[Reason, ...], symbol: str) -> None:
+        key = f"expired_entry/{self.desk.name}/{symbol}"
+        expired = [r for r in reasons if r.code == "expired_entry"]
+        if expired:
+            self.desk.events.alert(
+                key, f"{symbol}: {expired[0].text}", account=self.desk.name, symbol=symbol
+            )
+        else:
+            self.desk.events.clear(key)
+
+    async def _credentials_failed(self, error: CredentialsError) -> None:
+        self._credential_failures += 1
+        if self._credential_failures < MAX_CREDENTIAL_FAILURES:
+            self._failed(self.state, str(error), error)
+            return
+        self.state, self.reason = "parked", str(error)
+        text = f"{self.desk.name} is parked: {error}; then restart trade-engine"
+        self.desk.events.alert(
+            f"parked/{self.desk.name}", text, severity="error", account=self.desk.name
+        )
+        async with self._passed:
+            self._passed.notify_all()
+
+    def _failed(self, state: str, reason: str, error: TradeEngineError) -> None:
+        self.state, self.reason = state, reason
+        self._failures += 1
+        wait_ms = FAILED_WAITS_MS[min(self._failures, len(FAILED_WAITS_MS)) - 1]
+        if isinstance(error, RateLimitedError):
+            wait_ms = max(wait_ms, error.retry_after_s * 1000)
+        if self._failures >= READS_FAILED_ALERT or isinstance(error, ClockSkewError):
+            self.desk.events.alert(
+                f"reads/{self.desk.name}", f"{self.desk.name}: {reason}", account=self.desk.name
+            )
+        self._next_at_ms = self.desk.now_ms() + wait_ms
+
+    async def _wait_unless_reduced(
+        self, tasks: set[asyncio.Task[object]], limit_ms: int | None
+    ) -> bool:
+        """Wait for tasks, at most `limit_ms`; True = a newer target that reduces arrived first."""
+        pending = set(tasks)
+        until_ms = None if limit_ms is None else self.desk.now_ms() + limit_ms
+        reducing = asyncio.ensure_future(self._reducing.wait())
+        try:
+            while pending and not reducing.done():
+                left_s = None if until_ms is None else (until_ms - self.desk.now_ms()) / 1000
+                if left_s is not None and left_s <= 0:
+                    break
+                _, waiting = await asyncio.wait(
+                    {*pending, reducing}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                pending &= waiting
+        finally:
+            reducing.cancel()
+        return self._reducing.is_set()

@@ -1,0 +1,168 @@
+"""How an order leaves: rate budget, gate, intent on disk, gate again, bytes, outcome on disk.
+
+The only place that calls `Venue.place_orders`. Nothing is sent twice: an answer that does not say
+what happened leaves the intent open, and the look-up settles it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from core.account_desk import AccountDesk
+from core.errors import (
+    NotPlacedError,
+    RejectedError,
+    TradeEngineError,
+    UnknownOutcomeError,
+)
+from core.gate import Terms
+from core.intents import intents_for
+from core.ledger import Intended, Learned
+from core.model import Order, OrderRequest, PlacedOrder
+from core.ports import SendKind
+from core.reconcile import Reason
+
+SendOutcome = Literal["placed", "unknown", "rejected", "not_placed", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What became of one order, as far as the venue's answer tells."""
+
+    order: Order
+    outcome: SendOutcome
+    client_id: str = ""
+    error: TradeEngineError | None = None
+    reason: Reason | None = None
+
+
+class Outbox:
+    """One account's way out."""
+
+    def __init__(self, desk: AccountDesk, terms: Callable[[Order], Terms]) -> None:
+        self._desk = desk
+        self._terms = terms
+
+    async def send(self, orders: Sequence[Order], versions: Mapping[str, str]) -> tuple[Sent, ...]:
+        """Send orders of one kind (all reductions or all increases) at once."""
+        desk = self._desk
+        kind: SendKind = "reduce" if orders[0].reduce_only else "increase"
+        await desk.venue.wait_turn(kind, len(orders))
+        let_go, refused = self._ask(orders)
+        if not let_go:
+            return refused
+        intents = intents_for(let_go, desk.ids, versions, desk.now_ms())
+        try:
+            await self._make_durable(kind, intents)
+        except OSError as error:
+            reason = Reason(code="disk", text=f"the intent could not be stored: {error}")
+            desk.events.alert("disk", reason.text, severity="error", account=desk.name)
+            return (*refused, *(Sent(order=o, outcome="refused", reason=reason) for o in let_go))
+        sent = await self._hand_over(dict(zip((i.client_id for i in intents), let_go, strict=True)))
+        return (*refused, *sent)
+
+    def _ask(self, orders: Sequence[Order]) -> tuple[list[Order], tuple[Sent, ...]]:
+        let_go, refused = [], []
+        for order in orders:
+            reason = self._desk.gate.refusal(self._desk.name, order, self._terms(order))
+            if reason is None:
+                let_go.append(order)
+            else:
+                refused.append(Sent(order=order, outcome="refused", reason=reason))
+        return let_go, tuple(refused)
+
+    async def _make_durable(self, kind: SendKind, intents: Sequence[Intended]) -> None:
+        journal = self._desk.journal
+        if kind == "increase":
+            await journal.intend(self._desk.name, intents)
+            return
+        await journal.record(self._desk.name, intents)
+        if journal.disk_error:
+            text = f"reductions are sent from memory: {journal.disk_error}"
+            self._desk.events.alert("disk", text, severity="error", account=self._desk.name)
+
+    async def _hand_over(self, orders: Mapping[str, Order]) -> tuple[Sent, ...]:
+        """Ask the gate once more, a disk's time later, then send."""
+        ids = list(orders)
+        let_go, refused = self._ask(list(orders.values()))
+        going = [i for i in ids if orders[i] in let_go]
+        stopped = [i for i in ids if i not in going]
+        await self._learn(dict.fromkeys(stopped, "not_sent"), orders)
+        if not going:
+            return refused
+        results = await self._place([_request(i, orders[i]) for i in going])
+        sent = tuple(
+            _sent(orders[client_id], client_id, result)
+            for client_id, result in zip(going, results, strict=True)
+        )
+        await self._record(sent, results)
+        return (*refused, *sent)
+
+    async def _place(
+        self, requests: Sequence[OrderRequest]
+    ) -> tuple[PlacedOrder | TradeEngineError, ...]:
+        try:
+            return await self._desk.venue.place_orders(requests)
+        except TradeEngineError as error:
+            return tuple(error for _ in requests)
+
+    async def _record(
+        self, sent: Sequence[Sent], results: Sequence[PlacedOrder | TradeEngineError]
+    ) -> None:
+        now_ms = self._desk.now_ms()
+        rows = []
+        for one, result in zip(sent, results, strict=True):
+            placed = result if isinstance(result, PlacedOrder) else None
+            open_status: Literal["placed", "unknown"] = "placed" if placed else "unknown"
+            is_open = one.outcome in ("placed", "unknown")
+            rows.append(
+                Learned(
+                    symbol=one.order.symbol,
+                    client_id=one.client_id,
+                    status=open_status if is_open else "closed",
+                    at_ms=now_ms,
+                    order_id=placed.order_id if placed else "",
+                    reason=str(one.error or ""),
+                )
+            )
+        await self._desk.journal.record(self._desk.name, rows)
+
+    async def _learn(self, reasons: Mapping[str, str], orders: Mapping[str, Order]) -> None:
+        rows = [
+            Learned(
+                symbol=orders[client_id].symbol,
+                client_id=client_id,
+                status="closed",
+                at_ms=self._desk.now_ms(),
+                reason=reason,
+            )
+            for client_id, reason in reasons.items()
+        ]
+        await self._desk.journal.record(self._desk.name, rows)
+
+
+def _request(client_id: str, order: Order) -> OrderRequest:
+    return OrderRequest(
+        client_id=client_id,
+        symbol=order.symbol,
+        size_lots=order.size_lots,
+        reduce_only=order.reduce_only,
+        limit_price=order.limit_price,
+    )
+
+
+def _sent(order: Order, client_id: str, result: PlacedOrder | TradeEngineError) -> Sent:
+    if isinstance(result, PlacedOrder):
+        return Sent(order=order, outcome="placed", client_id=client_id)
+    return Sent(order=order, outcome=_outcome(result), client_id=client_id, error=result)
+
+
+def _outcome(error: TradeEngineError) -> SendOutcome:
+    if isinstance(error, RejectedError):
+        # an id of ours that the venue knows already: look it up, it is not a refusal
+        return "unknown" if error.kind == "duplicate_id" else "rejected"
+    if isinstance(error, NotPlacedError):
+        return "not_placed"
+    if isinstance(error, UnknownOutcomeError):
+        return "unknown"
+    return "rejected" if type(error).__name__ == "CredentialsError" else "unknown"

@@ -1,0 +1,392 @@
+"""What to do next about one symbol of one account.
+
+Pure: a `View` of what is wanted, held and believed gives a `Decision`. Whatever blocks, blocks
+increases first and reductions last (semantics §4); trust in a read is judged in `core.ledger`.
+"""
+
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+
+from core.attempts import Attempts, margin_still_refused
+from core.ledger import HoldKind, SymbolLedger, Trust
+from core.model import ZERO, Action, Instrument, Mode, Order, Target, Ticker
+from core.planner import Gap, Plan, plan, within_dead_band
+from core.sizing import minimum_lots, toward_zero
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The part of the engine's settings that decides about one symbol."""
+
+    dead_band: Decimal = Decimal("0.02")
+    collar: Decimal | None = Decimal("0.005")  # None = market orders
+    reduce_collars: tuple[Decimal, ...] = (Decimal("0.005"), Decimal("0.015"), Decimal("0.05"))
+    max_spread: Decimal = Decimal("0.01")
+    max_mark_gap: Decimal = Decimal("0.02")
+    max_order_share: Decimal = Decimal("0.25")
+    max_entry_age_s: int = 900
+    closes_orphans: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """The lots of one target version, computed once; `lots` None = could not be sized yet."""
+
+    version: str
+    exposure: Decimal
+    leverage: Decimal
+    lots: Decimal | None
+    fresh_lots: Decimal | None = None  # what fresh sources alone want; None = all are fresh
+    confirmed: bool = False
+    started: bool = False  # an increase of this version was let go in time
+    expired: bool = False  # too old when it could first have been executed: opens nothing
+    reason: str = ""  # why `lots` is 0 where it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why something was not done; `code` is for machines, `text` for people."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything that decides about one symbol, at one moment of a pass."""
+
+    symbol: str
+    now_ms: int
+    mode: Mode
+    mode_reason: str
+    target: Target | None
+    frozen: Frozen | None
+    ledger: SymbolLedger
+    trust: Trust
+    read_lots: Decimal | None  # None = the read failed, or this row of it
+    instrument: Instrument | None
+    ticker: Ticker | None  # within its age limit, else None
+    last_price: Decimal | None  # of any age: good enough to close with
+    leverage_held: Decimal | None
+    sets_leverage: bool
+    equity_usdt: Decimal | None
+    free_margin_usdt: Decimal | None
+    attempts: Attempts
+    blockers: tuple[Reason, ...] = ()  # what stops increases on the whole account
+    policy: Policy = Policy()
+    margin_mode_wanted: str | None = None
+    margin_mode_held: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The next actions, and why there are no others.
+
+    `verified`: the venue was seen to hold what the version wants, or a final reason stands.
+    `starts`/`expires` say what becomes of a version's entry and are stored before any order.
+    """
+
+    symbol: str
+    actions: tuple[Action, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    wanted_lots: Decimal | None = None
+    verified: bool = False
+    starts: bool = False
+    expires: bool = False
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """The orders among the actions."""
+        return tuple(a for a in self.actions if isinstance(a, Order))
+
+
+def decide(view: View) -> Decision:
+    """Decide the next actions for one symbol."""
+    if view.mode is Mode.HALT:
+        return _nothing(view, "halted", view.mode_reason)
+    if view.mode is not Mode.FLATTEN:
+        hold = view.ledger.hold
+        if hold is not None and hold.kind is HoldKind.ADOPT:
+            return _nothing(view, "adopt", hold.text)
+        if view.target is None and not view.policy.closes_orphans:
+            return _nothing(view, "orphan", f"{view.symbol} has no target: it is left alone")
+    if view.instrument is None:
+        return _nothing(view, "no_instrument", f"{view.symbol} is not listed at this venue")
+    if view.trust is not Trust.COUNTS:
+        return _on_a_doubtful_read(view, view.instrument)
+    return _on_a_trusted_read(view, view.instrument)
+
+
+def leverage_to_set(leverage: Decimal, instrument: Instrument) -> Decimal:
+    """Round up to the instrument's step, at most its maximum."""
+    steps = (leverage / instrument.leverage_step).to_integral_value(ROUND_CEILING)
+    return min(steps * instrument.leverage_step, instrument.max_leverage)
+
+
+def no_farther(wanted: Decimal, held: Decimal) -> Decimal:
+    """Cap a wanted size so that it adds nothing to what is held; the wrong side becomes 0."""
+    if wanted * held <= 0:
+        return ZERO
+    return min(abs(wanted), abs(held)).copy_sign(held)
+
+
+def _wanted(view: View) -> Decimal | None:
+    if view.mode is Mode.FLATTEN or view.target is None:
+        return ZERO
+    if not view.target.exposure:
+        return ZERO
+    return None if view.frozen is None else view.frozen.lots
+
+
+def _on_a_trusted_read(view: View, instrument: Instrument) -> Decision:
+    held = view.read_lots if view.read_lots is not None else ZERO
+    wanted = _wanted(view)
+    if wanted is None:  # not sized: all that is certain is the side
+        side = view.target.exposure if view.target is not None else ZERO
+        keep = held if held * side > 0 else ZERO
+        reason = Reason(code="unsized", text="equity, price or instrument is unknown")
+        return _planned(view, instrument, keep, wanted, (reason, *view.blockers))
+    limited, limits = _limits(view, wanted, held)
+    decision = _planned(view, instrument, limited, wanted, limits)
+    if not any(not o.reduce_only for o in decision.orders):
+        return decision
+    if _is_too_old(view):
+        expired = _planned(view, instrument, no_farther(wanted, held), wanted, (_EXPIRED,))
+        return replace(expired, expires=True, verified=not expired.actions)
+    blockers = _blockers(view)
+    if blockers:
+        return _planned(view, instrument, no_farther(limited, held), wanted, blockers)
+    if view.attempts.margin is not None:
+        decision = _shrunk(view, instrument, limited, wanted)
+    return replace(decision, starts=True)
+
+
+def _shrunk(view: View, instrument: Instrument, goal: Decimal, wanted: Decimal) -> Decision:
+    """Ask once for what free margin allows, after a refusal for margin."""
+    held = view.read_lots if view.read_lots is not None else ZERO
+    price = view.ticker.mark_price if view.ticker is not None else None
+    leverage = view.leverage_held or (view.target.leverage if view.target is not None else ZERO)
+    room = ZERO
+    if price is not None and view.free_margin_usdt is not None and view.free_margin_usdt > 0:
+        affordable = view.free_margin_usdt * leverage * _MARGIN_USE
+        room = toward_zero(affordable / (price * instrument.contract_size), instrument.step_lots)
+    smaller = held + min(room, abs(goal - held)).copy_sign(goal)
+    text = f"refused for margin: {abs(smaller - held)} instead of {abs(goal - held)} lots"
+    return _planned(view, instrument, smaller, wanted, (Reason(code="shrunk", text=text),))
+
+
+_MARGIN_USE = Decimal("0.95")  # leaves room for fees and for the price to move meanwhile
+
+
+_EXPIRED = Reason(
+    code="expired_entry",
+    text="its signal was older than max_entry_age_s when it could first be executed; "
+    "send the alert again to open",
+)
+
+
+def _limits(view: View, wanted: Decimal, held: Decimal) -> tuple[Decimal, tuple[Reason, ...]]:
+    """Apply what limits a target without being an obstacle that passes."""
+    hold = view.ledger.hold
+    if hold is not None and view.mode is not Mode.FLATTEN:
+        return no_farther(wanted, held), (Reason(code=str(hold.kind), text=hold.text),)
+    frozen = view.frozen
+    if frozen is not None and frozen.expired and view.mode is not Mode.FLATTEN:
+        return no_farther(wanted, held), (_EXPIRED,)
+    if (
+        frozen is None
+        or frozen.fresh_lots is None
+        or abs(wanted) <= abs(held) * (wanted * held > 0)
+    ):
+        return wanted, ()
+    fresh = frozen.fresh_lots if frozen.fresh_lots * wanted > 0 else ZERO
+    same_side = held if held * wanted > 0 else ZERO
+    most = max(abs(fresh), abs(same_side))
+    if most >= abs(wanted):
+        return wanted, ()
+    text = "a stale source adds nothing: " + "; ".join(view.target.reasons if view.target else ())
+    return most.copy_sign(wanted), (Reason(code="stale_source", text=text),)
+
+
+def _planned(
+    view: View,
+    instrument: Instrument,
+    goal: Decimal,
+    wanted: Decimal | None,
+    reasons: tuple[Reason, ...],
+) -> Decision:
+    held = view.read_lots if view.read_lots is not None else ZERO
+    gap = _gap(view, instrument, goal, held)
+    made: Plan = plan(gap)
+    if made.reason:
+        reasons = (*reasons, Reason(code=made.reason, text=_dead_band_text(gap)))
+    if made.actions and all(isinstance(a, Order) and a.reduce_only for a in made.actions):
+        waiting = _reduction_waits(view)
+        if waiting is not None:
+            made, reasons = Plan(), (*reasons, waiting)
+    return Decision(
+        symbol=view.symbol,
+        actions=made.actions,
+        reasons=reasons,
+        wanted_lots=wanted,
+        verified=_is_verified(view, gap, wanted, made),
+    )
+
+
+def _is_verified(view: View, gap: Gap, wanted: Decimal | None, made: Plan) -> bool:
+    if wanted is None or made.actions or view.target is None or view.ledger.open:
+        return False
+    if view.frozen is not None and view.frozen.expired:
+        return gap.held_lots == gap.wanted_lots or within_dead_band(gap)
+    return within_dead_band(replace(gap, wanted_lots=wanted))
+
+
+def _gap(view: View, instrument: Instrument, goal: Decimal, held: Decimal) -> Gap:
+    price = view.ticker.mark_price if view.ticker is not None else view.last_price
+    leverage = None
+    if view.sets_leverage and view.target is not None and view.target.leverage > 0:
+        leverage = leverage_to_set(view.target.leverage, instrument)
+    collars = view.policy.reduce_collars
+    failed = view.attempts.reductions_failed
+    uses_collar = view.policy.collar is not None and failed < len(collars)
+    return Gap(
+        wanted_lots=goal,
+        held_lots=held,
+        instrument=instrument,
+        price=price,
+        dead_band=view.policy.dead_band,
+        leverage_wanted=leverage,
+        leverage_held=view.leverage_held,
+        margin_mode_wanted=view.margin_mode_wanted,
+        margin_mode_held=view.margin_mode_held,
+        increase_collar=view.policy.collar,
+        reduce_collar=collars[failed] if uses_collar else None,
+        max_increase_lots=_largest_increase(view, instrument, price),
+    )
+
+
+def _largest_increase(view: View, instrument: Instrument, price: Decimal | None) -> Decimal | None:
+    if view.equity_usdt is None or price is None:
+        return None
+    share = view.equity_usdt * view.policy.max_order_share / (price * instrument.contract_size)
+    return max(toward_zero(share, instrument.step_lots), minimum_lots(instrument, price))
+
+
+def _is_too_old(view: View) -> bool:
+    if view.target is None or not view.policy.max_entry_age_s:
+        return False
+    if view.frozen is not None and view.frozen.started:
+        return False
+    return view.now_ms - view.target.newest_signal_at_ms > view.policy.max_entry_age_s * 1000
+
+
+def _blockers(view: View) -> tuple[Reason, ...]:
+    found = list(view.blockers)
+    if view.mode is Mode.PAUSE:
+        found.append(Reason(code="paused", text=view.mode_reason))
+    if view.equity_usdt is None:
+        found.append(Reason(code="equity_unknown", text="the account's equity could not be read"))
+    found.extend(_price_trouble(view))
+    attempts = view.attempts
+    if attempts.increase_not_before_ms > view.now_ms:
+        wait_s = (attempts.increase_not_before_ms - view.now_ms + 999) // 1000
+        found.append(
+            Reason(code="backoff", text=f"next try in {wait_s} s: {attempts.increase_error}")
+        )
+    margin = attempts.margin
+    if margin is not None and margin.was_shrunk:
+        price = None if view.ticker is None else view.ticker.mark_price
+        if margin_still_refused(margin, equity_usdt=view.equity_usdt, price=price):
+            found.append(
+                Reason(
+                    code="margin",
+                    text="refused for margin, also when shrunk to what is free; waits for a new "
+                    "target, or for equity or price to move by 2 %",
+                )
+            )
+    if view.instrument is not None and not view.instrument.is_trading:
+        found.append(Reason(code="not_trading", text=f"{view.symbol} is not open for trading"))
+    return tuple(found)
+
+
+def _price_trouble(view: View) -> tuple[Reason, ...]:
+    ticker = view.ticker
+    if ticker is None:
+        return (Reason(code="no_price", text="no price within its age limit"),)
+    mark = ticker.mark_price
+    if ticker.bid_price is None or ticker.ask_price is None:
+        return (Reason(code="no_quotes", text="bid or ask is unknown"),)
+    if (ticker.ask_price - ticker.bid_price) / mark > view.policy.max_spread:
+        text = f"spread {ticker.bid_price}..{ticker.ask_price} is over {view.policy.max_spread}"
+        return (Reason(code="wide_spread", text=text),)
+    last = ticker.last_price
+    if last is not None and abs(last - mark) / mark > view.policy.max_mark_gap:
+        text = f"last {last} is over {view.policy.max_mark_gap} from mark {mark}"
+        return (Reason(code="mark_gap", text=text),)
+    return ()
+
+
+def _on_a_doubtful_read(view: View, instrument: Instrument) -> Decision:
+    """Reduce what is certainly too much; see semantics §4, "on a read that does not count"."""
+    doubt = Reason(code=f"read_{view.trust}", text=_DOUBTS[view.trust])
+    wanted = _wanted(view)
+    known = [x for x in (view.read_lots, view.ledger.expected_lots) if x]
+    nothing = Decision(symbol=view.symbol, reasons=(doubt,), wanted_lots=wanted)
+    if wanted is None or not known:
+        return nothing
+    if all(x * wanted <= 0 for x in known):
+        if _nothing_is_there(view):
+            return nothing
+        return _reduction_to(view, instrument, ZERO, _first_to_close(known), doubt)
+    if view.read_lots is None or view.ledger.expected_lots is None or view.ledger.open_reductions:
+        return nothing
+    nearer = min(view.read_lots, view.ledger.expected_lots, key=abs)
+    if nearer * wanted <= 0 or abs(nearer) <= abs(wanted):
+        return nothing
+    return _reduction_to(view, instrument, wanted, nearer, doubt)
+
+
+_DOUBTS = {
+    Trust.EARLY: "the read differs from our own fills, too soon after the last one to tell why",
+    Trust.OPEN: "an order of ours has no known end yet",
+    Trust.REREAD: "the read differs from our own fills; our orders are being read again",
+    Trust.UNREADABLE: "the position could not be read",
+    Trust.COUNTS: "",
+}
+
+
+def _first_to_close(known: list[Decimal]) -> Decimal:
+    if len(known) == 2 and known[0] * known[1] < 0:  # noqa: PLR2004 # read and expected
+        return known[0]
+    return max(known, key=abs)
+
+
+def _nothing_is_there(view: View) -> bool:
+    refused = view.attempts.no_position_lots
+    return refused is not None and not view.read_lots and refused == view.ledger.expected_lots
+
+
+def _reduction_to(
+    view: View, instrument: Instrument, goal: Decimal, held: Decimal, doubt: Reason
+) -> Decision:
+    waiting = _reduction_waits(view)
+    made = plan(_gap(view, instrument, goal, held)) if waiting is None else Plan()
+    reasons = (doubt,) if waiting is None else (doubt, waiting)
+    return Decision(
+        symbol=view.symbol, actions=made.actions, reasons=reasons, wanted_lots=_wanted(view)
+    )
+
+
+def _reduction_waits(view: View) -> Reason | None:
+    left_ms = view.attempts.reduce_not_before_ms - view.now_ms
+    if left_ms <= 0:
+        return None
+    return Reason(code="reduction_waits", text=f"the reduction is sent again in {left_ms} ms")
+
+
+def _dead_band_text(gap: Gap) -> str:
+    return f"{gap.held_lots} held is near enough to {gap.wanted_lots} wanted"
+
+
+def _nothing(view: View, code: str, text: str) -> Decision:
+    return Decision(symbol=view.symbol, reasons=(Reason(code=code, text=text),))

@@ -1,0 +1,259 @@
+"""Finding out: how our open orders ended, whether a read may be believed, who changed what.
+
+I/O around the pure rules of `core.ledger`. Never sends an order; may cancel one of ours that rests
+although it should not.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+
+from core.account_desk import AccountDesk
+from core.errors import TradeEngineError
+from core.intents import engine_of
+from core.ledger import (
+    Held,
+    Hold,
+    HoldKind,
+    Learned,
+    OpenIntent,
+    Row,
+    SymbolLedger,
+    Trust,
+    all_filled,
+    judge,
+    reread,
+)
+from core.model import ZERO, OrderState
+
+ANSWER_MS = 2_000  # a send that has no answer after this is looked up
+RESTS_MS = 5_000  # an order of ours should be over by now: cancel it
+REREAD_TIMEOUT_S = 3
+LIQUIDATION_RECENT_MS = 3_600_000
+LIQUIDATION = "liquidation"  # how the rim marks such an order in `OrderState.reason`
+
+
+class Resolver:
+    """One account's detective."""
+
+    def __init__(
+        self, desk: AccountDesk, *, restores: bool, retry_first_s: int, retry_max_s: int
+    ) -> None:
+        self._desk = desk
+        self._restores = restores
+        self._waits = {"first_s": retry_first_s, "longest_s": retry_max_s}
+
+    def look_ups(self) -> list[asyncio.Task[None]]:
+        """Start looking up every order of ours whose end is not known."""
+        desk = self._desk
+        return [
+            desk.spawn(self._look_up(symbol, intent))
+            for symbol in desk.journal.symbols(desk.name)
+            for intent in desk.ledger(symbol).open
+            if intent.status != "sent" or desk.now_ms() - intent.sent_at_ms >= ANSWER_MS
+        ]
+
+    async def believe(
+        self, symbol: str, lots: Decimal | None, began_at_ms: int, level_sign: int | None
+    ) -> Trust:
+        """Judge a read, asking the venue where that helps; journal what a trusted read shows."""
+        desk = self._desk
+        if all_filled(desk.ledger(symbol), lots, began_at_ms):
+            await self._close_as_filled(symbol)
+            return await self._accept(symbol, lots, level_sign, seen_fills=True)
+        trust = judge(desk.ledger(symbol), lots, began_at_ms)
+        if trust is Trust.REREAD:
+            await self._read_orders_again(symbol, lots)
+            trust = judge(desk.ledger(symbol), lots, began_at_ms)
+        if trust is Trust.COUNTS:
+            return await self._accept(symbol, lots, level_sign)
+        return trust
+
+    async def _look_up(self, symbol: str, intent: OpenIntent) -> None:
+        desk = self._desk
+        began_ms = desk.now_ms()
+        try:
+            state = await desk.venue.fetch_order(symbol, intent.client_id)
+        except TradeEngineError as error:
+            desk.events.emit(
+                "look_up_failed", f"{error}", severity="warning", account=desk.name, symbol=symbol
+            )
+            return
+        if all(i.client_id != intent.client_id for i in desk.ledger(symbol).open):
+            return  # its own answer came first
+        if state is None:
+            if began_ms >= intent.sent_at_ms + desk.venue.deadline_ms():
+                await self._learn(symbol, intent, "absent", ZERO, "not known to the venue")
+            return
+        if state.is_terminal:
+            await self._learn(symbol, intent, "closed", state.filled_lots, state.reason)
+            desk.note_end(intent, symbol, state.filled_lots, self._waits)
+            return
+        if intent.status != "placed":
+            await self._learn(symbol, intent, "placed", ZERO, "found open")
+        if desk.now_ms() - intent.sent_at_ms >= RESTS_MS:
+            await self._cancel(symbol, intent)
+
+    async def _cancel(self, symbol: str, intent: OpenIntent) -> None:
+        try:
+            await self._desk.venue.cancel_order(symbol, intent.client_id)
+        except TradeEngineError as error:
+            self._desk.events.emit(
+                "cancel_failed",
+                f"{error}",
+                severity="warning",
+                account=self._desk.name,
+                symbol=symbol,
+            )
+
+    async def _learn(
+        self, symbol: str, intent: OpenIntent, status: str, filled: Decimal, reason: str
+    ) -> None:
+        row = Learned(
+            symbol=symbol,
+            client_id=intent.client_id,
+            status=status,  # type: ignore[arg-type] # one of three literals above
+            at_ms=self._desk.now_ms(),
+            filled_lots=filled,
+            reason=reason,
+        )
+        await self._desk.journal.record(self._desk.name, [row])
+
+    async def _close_as_filled(self, symbol: str) -> None:
+        desk = self._desk
+        rows = []
+        for intent in desk.ledger(symbol).open:
+            rows.append(
+                Learned(
+                    symbol=symbol,
+                    client_id=intent.client_id,
+                    status="closed",
+                    at_ms=desk.now_ms(),
+                    filled_lots=intent.size_lots,
+                    reason="seen in the position",
+                )
+            )
+            desk.note_end(intent, symbol, intent.size_lots, self._waits)
+        await desk.journal.record(desk.name, rows)
+
+    async def _read_orders_again(self, symbol: str, lots: Decimal | None) -> None:
+        desk = self._desk
+        try:
+            async with asyncio.timeout(REREAD_TIMEOUT_S):
+                states = await desk.venue.fetch_recent_orders(symbol)
+        except (TradeEngineError, TimeoutError) as error:
+            desk.events.emit(
+                "reread_failed", f"{error}", severity="warning", account=desk.name, symbol=symbol
+            )
+            return
+        self._notice_strangers(states)
+        await self._count_late_fills(symbol, lots, states)
+        ledger = reread(desk.ledger(symbol), desk.now_ms())
+        desk.journal.set_ledger(desk.name, ledger)
+        if any(_is_recent_liquidation(s, desk.now_ms()) for s in states):
+            desk.told[f"{symbol}/liquidation"] = "seen"
+
+    async def _count_late_fills(
+        self, symbol: str, lots: Decimal | None, states: Sequence[OrderState]
+    ) -> None:
+        """Take own fills that we had missed, where they explain what is held."""
+        ledger = self._desk.ledger(symbol)
+        rows = _late_fills(ledger, states, self._desk.now_ms())
+        expected = ledger.expected_lots
+        counted = {c.client_id: c.filled_lots for c in ledger.closed}
+        late = sum((r.filled_lots - counted.get(r.client_id, ZERO) for r in rows), ZERO)
+        if rows and expected is not None and expected + late == lots:
+            await self._desk.journal.record(self._desk.name, rows)
+
+    def _notice_strangers(self, states: Sequence[OrderState]) -> None:
+        desk = self._desk
+        for state in states:
+            engine = engine_of(state.client_id)
+            if engine is not None and engine != desk.engine_id:
+                desk.trip(
+                    "second_engine",
+                    f"orders of another engine ({engine}) on {desk.name}: stop it, then "
+                    f"`trade-engine resume --account {desk.name}`",
+                )
+                return
+
+    async def _accept(
+        self,
+        symbol: str,
+        lots: Decimal | None,
+        level_sign: int | None,
+        *,
+        seen_fills: bool = False,
+    ) -> Trust:
+        """Journal what a read that counts shows."""
+        desk, ledger = self._desk, self._desk.ledger(symbol)
+        if lots is None:
+            return Trust.UNREADABLE
+        absent = [] if seen_fills else [i for i in ledger.open if i.status == "absent"]
+        rows: list[Row] = [_never_placed(symbol, i, desk.now_ms()) for i in absent]
+        for intent in absent:
+            desk.note_end(intent, symbol, ZERO, self._waits)
+        if lots != ledger.expected_lots:
+            rows.append(self._held(ledger, lots, level_sign))
+        await desk.journal.record(desk.name, rows)
+        return Trust.COUNTS
+
+    def _held(self, ledger: SymbolLedger, lots: Decimal, level_sign: int | None) -> Held:
+        """Give the new baseline; a change that was not ours holds the symbol."""
+        desk, symbol = self._desk, ledger.symbol
+        hold = ledger.hold
+        expected = ledger.expected_lots
+        if ledger.is_ours and expected is not None:
+            text = f"{symbol} changed from {expected} to {lots} lots, not by us"
+            liquidated = desk.told.pop(f"{symbol}/liquidation", "") != ""
+            desk.events.alert(
+                f"external_change/{desk.name}/{symbol}",
+                text + (" (a liquidation)" if liquidated else ""),
+                severity="error" if liquidated else "warning",
+                account=desk.name,
+                symbol=symbol,
+            )
+            if liquidated or not self._restores:
+                stays = hold is not None and hold.kind is HoldKind.LIQUIDATION
+                kind = HoldKind.LIQUIDATION if liquidated or stays else HoldKind.EXTERNAL
+                hold = Hold(kind=kind, at_ms=desk.now_ms(), text=text, level_sign=level_sign)
+        return Held(
+            symbol=symbol, lots=lots, at_ms=desk.now_ms(), is_ours=ledger.is_ours, hold=hold
+        )
+
+
+def _late_fills(ledger: SymbolLedger, states: Sequence[OrderState], now_ms: int) -> list[Learned]:
+    counted = {c.client_id: c.filled_lots for c in ledger.closed}
+    open_ids = {i.client_id for i in ledger.open}
+    return [
+        Learned(
+            symbol=ledger.symbol,
+            client_id=state.client_id,
+            status="closed",
+            at_ms=now_ms,
+            filled_lots=state.filled_lots,
+            reason="found later",
+        )
+        for state in states
+        if state.is_terminal
+        and (
+            state.client_id in open_ids
+            or counted.get(state.client_id, state.filled_lots) != state.filled_lots
+        )
+    ]
+
+
+def _is_recent_liquidation(state: OrderState, now_ms: int) -> bool:
+    if state.reason != LIQUIDATION:
+        return False
+    return state.updated_at_ms is None or now_ms - state.updated_at_ms < LIQUIDATION_RECENT_MS
+
+
+def _never_placed(symbol: str, intent: OpenIntent, now_ms: int) -> Learned:
+    return Learned(
+        symbol=symbol,
+        client_id=intent.client_id,
+        status="closed",
+        at_ms=now_ms,
+        reason="never reached the venue",
+    )

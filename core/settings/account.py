@@ -1,0 +1,125 @@
+"""`credentials.json`: the accounts and their keys, the old shape of one object per exchange too."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from core.key_lease import key_fingerprint
+from core.settings.validation import (
+    ConfigModel,
+    ConfigProblem,
+    InvalidFileError,
+    Name,
+    Number,
+    validate,
+)
+
+FILE: Final = "credentials.json"
+SN8_KEY: Final = "bittensor_sn8"
+
+Environment = Literal["paper", "demo", "live"]
+AccountName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,39}$")]
+
+
+class AccountConfig(ConfigModel):
+    """One account at one venue."""
+
+    name: AccountName
+    exchange: Name
+    api_key: SecretStr = SecretStr("")
+    api_secret: SecretStr = SecretStr("")
+    api_passphrase: SecretStr | None = None
+    enabled: bool = True
+    environment: Environment
+    base_url: str | None = None  # any host that speaks the venue's protocol
+    margin_mode: Literal["keep", "isolated", "cross"] = "keep"
+    allow_reopen: bool = False  # may close and reopen to change the margin mode or leverage
+    position_mode: Literal["one_way"] = "one_way"
+    equity_scope: Literal["usdt", "account"] = "usdt"
+    leverage_override: Annotated[Number, Field(ge=1, le=20)] | None = None
+    copy_trading: bool = False
+    min_order_notional_usdt: Annotated[Number, Field(ge=0, le=Decimal(1_000_000))] | None = None
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/") if value else None
+
+    @property
+    def is_configured(self) -> bool:
+        """Tell whether it has a key and a secret at all."""
+        return bool(self.api_key.get_secret_value() and self.api_secret.get_secret_value())
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the API key without telling it: 16 hex digits."""
+        return key_fingerprint(self.exchange, self.api_key.get_secret_value())
+
+
+class BittensorCredentials(ConfigModel):
+    """Access to the SN8 data API."""
+
+    api_key: SecretStr = SecretStr("")
+    endpoint: str = ""
+    websocket: str | None = None
+    auth_style: str = ""
+    tier: str = ""
+
+
+class Credentials(ConfigModel):
+    """All of `credentials.json`."""
+
+    bittensor_sn8: BittensorCredentials | None = None
+    accounts: tuple[AccountConfig, ...] = ()
+
+
+def parse_credentials(value: object) -> Credentials:
+    """Build from parsed JSON, old shape or new. Raises InvalidFileError."""
+    credentials = validate(Credentials, _migrated(value), FILE)
+    _refuse_duplicates(credentials.accounts)
+    return credentials
+
+
+def _migrated(value: object) -> object:
+    """Read `{"bybit": {"api_key", ...}}` as a live account (dry-run until armed) of that name."""
+    if not isinstance(value, dict):
+        return value
+    old = {
+        key: row
+        for key, row in value.items()
+        if key not in Credentials.model_fields and isinstance(row, dict) and "api_key" in row
+    }
+    if not old:
+        return value
+    rest = {key: row for key, row in value.items() if key not in old}
+    accounts = rest.get("accounts", [])
+    if not isinstance(accounts, list):
+        return value
+    return {**rest, "accounts": [*accounts, *(_old_account(key, row) for key, row in old.items())]}
+
+
+def _old_account(exchange: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {"name": exchange, "exchange": exchange, "environment": "live", **row}
+
+
+def _refuse_duplicates(accounts: tuple[AccountConfig, ...]) -> None:
+    names: set[str] = set()
+    keys: dict[tuple[str, str], str] = {}
+    for account in accounts:
+        if account.name in names:
+            raise _duplicate(account.name, "name is used twice", "give each account its own name")
+        names.add(account.name)
+        if not (account.enabled and account.is_configured):
+            continue
+        # two lanes on one account would each bring it to the full target
+        other = keys.setdefault((account.environment, account.fingerprint), account.name)
+        if other != account.name:
+            text = f"api_key is the same as that of account {other}"
+            raise _duplicate(account.name, text, "disable one of the two")
+
+
+def _duplicate(name: str, text: str, remedy: str) -> InvalidFileError:
+    return InvalidFileError([ConfigProblem(file=FILE, key=name, text=text, remedy=remedy)])

@@ -1,0 +1,227 @@
+"""What the sources say now, mapped to our symbols, and what was last confirmed.
+
+A source whose files or mapping vanished keeps its last known value (A7): absent never means flat.
+Reads new bytes of the journals only; sends nothing and knows no account's targets.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigError
+from core.events import Events
+from core.home import Home
+from core.model import ZERO, Contribution, Signal
+from core.ports import Clock, SignalSource
+from core.settings import Settings
+from core.store import atomic_write_json, read_json
+
+Known = dict[str, dict[str, dict[str, Contribution]]]
+"""Last known contributions by source, source symbol and our symbol."""
+
+
+class SignalManager:
+    """All sources, as contributions."""
+
+    def __init__(
+        self, home: Home, sources: Sequence[SignalSource], clock: Clock, events: Events
+    ) -> None:
+        self._contributions_file = home.state / "contributions.json"
+        self._depths_file = home.account_asset_depths
+        self._sources = sources
+        self._clock = clock
+        self._events = events
+        self._known = self._load_known()
+        self._depths = _load_depths(self._depths_file)
+        self.previous_signals: Mapping[str, Mapping[str, Signal]] = {}
+
+    def collect(self, settings: Settings) -> tuple[Contribution, ...]:
+        """Sweep every source and give what each says of each of our symbols."""
+        found: list[Contribution] = []
+        seen: dict[str, Mapping[str, Signal]] = {}
+        for source in self._sources:
+            newest = source.sweep()
+            self._tell_lost(source.name, is_lost=newest is None)
+            seen[source.name] = newest or {}
+            found.extend(self._of_source(source, newest, settings.mapping.get(source.name, {})))
+        self.previous_signals = seen
+        self._remember(found)
+        return tuple(found)
+
+    def signal_age_s(self) -> dict[str, int | None]:
+        """Seconds since the newest signal of each source; None = it never spoke."""
+        now_ms = self._clock.now_ms()
+        ages: dict[str, int | None] = {}
+        for source in self._sources:
+            times = [s.received_at_ms for s in self.previous_signals.get(source.name, {}).values()]
+            ages[source.name] = max(0, now_ms - max(times)) // 1000 if times else None
+        return ages
+
+    def confirm_execution(
+        self, account: str, versions: Mapping[str, str], depths: Mapping[str, Decimal]
+    ) -> None:
+        """Note the depths that were seen to be held: a hint for people, in a file of their own."""
+        if not versions:
+            return
+        account_depths = {**self._depths.get(account, {})}
+        account_depths.update({symbol: str(depths.get(symbol, ZERO)) for symbol in versions})
+        self._depths = {**self._depths, account: account_depths}
+        try:
+            atomic_write_json(self._depths_file, self._depths)
+        except OSError as error:
+            self._events.alert("disk", f"{self._depths_file.name}: {error}", severity="error")
+
+    def _of_source(
+        self,
+        source: SignalSource,
+        newest: Mapping[str, Signal] | None,
+        mapping: Mapping[str, str],
+    ) -> list[Contribution]:
+        confirmed_at_ms = source.confirmed_at_ms() if source.is_level else None
+        known = self._known.get(source.name, {})
+        found: list[Contribution] = []
+        for source_symbol, signal in (newest or {}).items():
+            symbol = mapping.get(source_symbol)
+            if symbol is None:
+                continue
+            found.append(
+                Contribution(
+                    source=source.name,
+                    source_symbol=source_symbol,
+                    symbol=symbol,
+                    depth=signal.depth,
+                    leverage=signal.leverage,
+                    signal_id=signal.id,
+                    received_at_ms=signal.received_at_ms,
+                    confirmed_at_ms=confirmed_at_ms,
+                    is_level=source.is_level,
+                )
+            )
+        fresh = {(c.source_symbol, c.symbol) for c in found}
+        for source_symbol, by_symbol in known.items():
+            for symbol, last in by_symbol.items():
+                if (source_symbol, symbol) not in fresh:
+                    found.append(self._vanished(last, mapping.get(source_symbol)))
+        self._tell_missing(source.name, found)
+        return found
+
+    def _vanished(self, last: Contribution, mapped_to: str | None) -> Contribution:
+        """Hold what is missing; a source symbol that a person mapped elsewhere speaks there now."""
+        is_moved = mapped_to is not None and mapped_to != last.symbol
+        return Contribution(
+            source=last.source,
+            source_symbol=last.source_symbol,
+            symbol=last.symbol,
+            depth=ZERO if is_moved else last.depth,
+            leverage=last.leverage,
+            signal_id=f"{last.signal_id.removesuffix('/moved')}/moved"
+            if is_moved
+            else last.signal_id,
+            received_at_ms=last.received_at_ms,
+            confirmed_at_ms=last.confirmed_at_ms,
+            is_level=last.is_level,
+            is_last_known=not is_moved,
+        )
+
+    def _tell_lost(self, source: str, *, is_lost: bool) -> None:
+        key = f"source_lost/{source}"
+        if is_lost:
+            text = (
+                f"the files of {source} are gone or unreadable (raw_signals/{source}): its last "
+                "known targets are held; put the files back"
+            )
+            self._events.alert(key, text, severity="error")
+        else:
+            self._events.clear(key)
+
+    def _tell_missing(self, source: str, found: Sequence[Contribution]) -> None:
+        missing = sorted(c.source_symbol for c in found if c.is_last_known)
+        key = f"last_known/{source}"
+        if not missing:
+            self._events.clear(key)
+            return
+        text = (
+            f"{source}: the mapping or the files of {', '.join(missing)} are missing; the last "
+            "known targets are held (asset_mapping_config.json; send flat to close)"
+        )
+        self._events.alert(key, text)
+
+    def _remember(self, found: Sequence[Contribution]) -> None:
+        known: Known = {}
+        for one in found:
+            known.setdefault(one.source, {}).setdefault(one.source_symbol, {})[one.symbol] = one
+        for source, rows in self._known.items():
+            known.setdefault(source, rows)  # a source that is not enabled any more
+        if _encode(known) == _encode(self._known):
+            return
+        self._known = known
+        try:
+            atomic_write_json(self._contributions_file, _encode(known))
+        except OSError as error:
+            self._events.alert("disk", f"state/contributions.json: {error}", severity="error")
+
+    def _load_known(self) -> Known:
+        try:
+            return _decode(read_json(self._contributions_file))
+        except FileNotFoundError:
+            return {}
+        except (ConfigError, AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
+            self._events.alert(
+                "contributions_lost",
+                "state/contributions.json cannot be read: a source that lost its files cannot be "
+                "told from one that never spoke",
+            )
+            return {}
+
+
+def _encode(known: Known) -> dict[str, Any]:
+    return {
+        source: {
+            source_symbol: {
+                symbol: {
+                    "depth": str(c.depth),
+                    "leverage": None if c.leverage is None else str(c.leverage),
+                    "signal_id": c.signal_id,
+                    "received_at_ms": c.received_at_ms,
+                    "is_level": c.is_level,
+                }
+                for symbol, c in by_symbol.items()
+            }
+            for source_symbol, by_symbol in rows.items()
+        }
+        for source, rows in known.items()
+    }
+
+
+def _decode(raw: Mapping[str, Any]) -> Known:
+    return {
+        source: {
+            source_symbol: {
+                symbol: Contribution(
+                    source=source,
+                    source_symbol=source_symbol,
+                    symbol=symbol,
+                    depth=Decimal(row["depth"]),
+                    leverage=None if row["leverage"] is None else Decimal(row["leverage"]),
+                    signal_id=row["signal_id"],
+                    received_at_ms=int(row["received_at_ms"]),
+                    is_level=bool(row["is_level"]),
+                )
+                for symbol, row in by_symbol.items()
+            }
+            for source_symbol, by_symbol in rows.items()
+        }
+        for source, rows in raw.items()
+    }
+
+
+def _load_depths(path: Path) -> dict[str, dict[str, str]]:
+    """Read the hint file; torn or missing, it is begun anew (A12: it decides nothing)."""
+    try:
+        raw = read_json(path)
+    except (FileNotFoundError, ConfigError):
+        return {}
+    if not isinstance(raw, dict):
+        return {}
+    return {str(a): dict(rows) for a, rows in raw.items() if isinstance(rows, dict)}

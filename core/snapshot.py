@@ -1,0 +1,92 @@
+"""What a pass reads before it decides: equity ∥ positions ∥ prices, each at most one request.
+
+A failed read is a missing part with its error, never a zero; which parts may be missing is decided
+where they are used.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from core.account_desk import AccountDesk
+from core.errors import CredentialsError, TradeEngineError, TransientError
+from core.model import Equity, Instrument, PositionsRead, Ticker
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One moment of one account; None = could not be read."""
+
+    equity: Equity | None
+    positions: PositionsRead | None
+    tickers: Mapping[str, Ticker]
+    instruments: Mapping[str, Instrument]
+    errors: Mapping[str, TradeEngineError] = field(default_factory=dict)
+
+
+async def take_snapshot(desk: AccountDesk, symbols: Iterable[str]) -> Snapshot:
+    """Read everything at once. Raises CredentialsError; every other failure is a missing part."""
+    errors: dict[str, TradeEngineError] = {}
+    await _tick(desk)
+    equity, positions, tickers, instruments = await asyncio.gather(
+        _tried("equity", desk.venue.fetch_equity(), errors),
+        _tried("positions", desk.venue.fetch_positions(), errors),
+        _tried("tickers", desk.market.tickers(symbols), errors),
+        _tried("instruments", desk.market.instruments(), errors),
+    )
+    for error in errors.values():
+        if isinstance(error, CredentialsError):
+            raise error
+    snapshot = Snapshot(
+        equity=equity,
+        positions=positions,
+        tickers=tickers or {},
+        instruments=instruments or desk.market.last_instruments(),
+        errors=errors,
+    )
+    return _consistent(snapshot)
+
+
+async def read_positions(desk: AccountDesk) -> PositionsRead | TradeEngineError:
+    """Read positions alone. Raises CredentialsError."""
+    errors: dict[str, TradeEngineError] = {}
+    await _tick(desk)
+    read = await _tried("positions", desk.venue.fetch_positions(), errors)
+    if read is not None:
+        return read
+    error = errors["positions"]
+    if isinstance(error, CredentialsError):
+        raise error
+    return error
+
+
+async def _tick(desk: AccountDesk) -> None:
+    """Let a read begin in a later millisecond than all that is known of our orders."""
+    if desk.now_ms() <= desk.journal.last_at_ms:
+        await desk.clock.sleep(0.001)
+
+
+async def _tried(
+    part: str, read: Awaitable[Answer], errors: dict[str, TradeEngineError]
+) -> Answer | None:
+    try:
+        return await read
+    except TradeEngineError as error:
+        errors[part] = error
+        return None
+
+
+def _consistent(snapshot: Snapshot) -> Snapshot:
+    """Take "no positions" for unknown while margin is in use (A27)."""
+    equity, read = snapshot.equity, snapshot.positions
+    if equity is None or read is None or not equity.used_margin_usdt or read.unreadable:
+        return snapshot
+    if any(row.size_lots for row in read.positions.values()):
+        return snapshot
+    error = TransientError(
+        f"the venue lists no positions while {equity.used_margin_usdt} USDT of margin is in use"
+    )
+    return replace(snapshot, positions=None, errors={**snapshot.errors, "positions": error})

@@ -1,0 +1,176 @@
+"""From what the sources say to what one account shall hold.
+
+Pure. No target means "nothing is sent", which is not the same as a target of 0: a symbol of which
+no source ever spoke has none (A32), and so has one that is absent from the weights.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.model import ZERO, Contribution, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """Everything beside the contributions that decides a target.
+
+    `weights` is {symbol: {source: weight}}, `leverage` {symbol: configured leverage};
+    `stale_after_s` by source, 0 = never. `max_gross` is a multiple of equity.
+    """
+
+    weights: Mapping[str, Mapping[str, Decimal]]
+    leverage: Mapping[str, Decimal]
+    leverage_override: Decimal | None
+    stale_after_s: Mapping[str, int]
+    max_gross: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    source: str
+    symbol_of_source: str
+    signal_id: str
+    weight: Decimal
+    depth: Decimal
+    leverage: Decimal
+    is_fresh: bool
+    is_level: bool
+    received_at_ms: int
+    reason: str
+
+    @property
+    def exposure(self) -> Decimal:
+        return self.weight * self.depth * self.leverage
+
+
+def compute_targets(
+    contributions: Sequence[Contribution], weighing: Weighing, *, now_ms: int
+) -> dict[str, Target]:
+    """Weigh contributions into one target a symbol, caps applied; see semantics §2 and §4."""
+    spoken: dict[str, list[Contribution]] = {}
+    for contribution in contributions:
+        if contribution.symbol in weighing.weights:
+            spoken.setdefault(contribution.symbol, []).append(contribution)
+    targets = {
+        symbol: _target(symbol, said, weighing, now_ms) for symbol, said in sorted(spoken.items())
+    }
+    return _capped_gross(targets, weighing.max_gross)
+
+
+def reduces_any(before: Mapping[str, Target], after: Mapping[str, Target]) -> bool:
+    """True when some symbol is wanted nearer to zero, or on the other side, than before."""
+    for symbol, old in before.items():
+        new = after.get(symbol)
+        exposure = ZERO if new is None else new.exposure
+        if abs(exposure) < abs(old.exposure) or exposure * old.exposure < 0:
+            return True
+    return False
+
+
+def level_sign(
+    contributions: Iterable[Contribution], weighing: Weighing, symbol: str
+) -> int | None:
+    """Sign of what the level sources together want of a symbol; None when none speaks of it."""
+    levels = [c for c in contributions if c.is_level and c.symbol == symbol]
+    if not levels:
+        return None
+    total = sum(
+        (weighing.weights.get(symbol, {}).get(c.source, ZERO) * c.depth for c in levels), ZERO
+    )
+    return (total > 0) - (total < 0)
+
+
+def _target(symbol: str, said: Sequence[Contribution], weighing: Weighing, now_ms: int) -> Target:
+    parts = [_part(symbol, one, weighing, now_ms) for one in said]
+    exposure = sum((p.exposure for p in parts), ZERO)
+    fresh = sum((p.exposure for p in parts if p.is_fresh), ZERO)
+    reasons = [p.reason for p in parts if p.reason]
+    cap = _configured(symbol, weighing) * sum(weighing.weights[symbol].values(), ZERO)
+    if abs(exposure) > cap:
+        reasons.append(f"symbol_cap: {exposure} is held to {cap} x equity")
+        exposure = cap.copy_sign(exposure)
+    if abs(fresh) > cap:
+        fresh = cap.copy_sign(fresh)
+    leverage = max((p.leverage for p in parts if p.exposure), default=ZERO)
+    instructed = [p.received_at_ms for p in parts if not p.is_level]
+    return Target(
+        symbol=symbol,
+        exposure=exposure,
+        fresh_exposure=fresh,
+        leverage=leverage,
+        version=_version(exposure, leverage, parts),
+        newest_signal_at_ms=max(p.received_at_ms for p in parts),
+        instructed_at_ms=max(instructed, default=None),
+        reasons=tuple(reasons),
+    )
+
+
+def _configured(symbol: str, weighing: Weighing) -> Decimal:
+    override = weighing.leverage_override
+    return weighing.leverage[symbol] if override is None else override
+
+
+def _part(symbol: str, said: Contribution, weighing: Weighing, now_ms: int) -> _Part:
+    configured = _configured(symbol, weighing)
+    leverage, reason = configured, ""
+    if weighing.leverage_override is None and said.leverage is not None:
+        leverage = min(said.leverage, configured)
+        if said.leverage > configured:
+            reason = (
+                f"leverage_capped: {said.source} asked for {said.leverage}, {configured} is set"
+            )
+    stale_after_s = weighing.stale_after_s.get(said.source, 0)
+    heard_at = said.received_at_ms
+    if said.is_level and said.confirmed_at_ms is not None:
+        heard_at = max(heard_at, said.confirmed_at_ms)
+    is_fresh = not stale_after_s or now_ms - heard_at <= stale_after_s * 1000
+    if not is_fresh:
+        reason = f"stale: {said.source} was last heard {(now_ms - heard_at) // 1000} s ago"
+    elif said.is_last_known:
+        reason = f"last_known: the files or the mapping of {said.source_symbol} are missing"
+    return _Part(
+        source=said.source,
+        symbol_of_source=said.source_symbol,
+        signal_id=said.signal_id,
+        weight=weighing.weights[symbol].get(said.source, ZERO),
+        depth=said.depth,
+        leverage=leverage,
+        is_fresh=is_fresh and not said.is_last_known,
+        is_level=said.is_level,
+        received_at_ms=said.received_at_ms,
+        reason=reason,
+    )
+
+
+def _version(exposure: Decimal, leverage: Decimal, parts: Sequence[_Part]) -> str:
+    behind = sorted(
+        f"{p.source}|{p.symbol_of_source}|{p.signal_id}|{p.weight.normalize()}"
+        f"|{p.leverage.normalize()}"
+        for p in parts
+    )
+    text = "\n".join([str(exposure.normalize()), str(leverage.normalize()), *behind])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _capped_gross(targets: dict[str, Target], max_gross: Decimal) -> dict[str, Target]:
+    gross = sum((abs(t.exposure) for t in targets.values()), ZERO)
+    if gross <= max_gross:
+        return targets
+    factor = max_gross / gross
+    reason = f"gross_cap: all targets together are {gross} x equity, held to {max_gross}"
+    return {
+        symbol: replace(
+            target,
+            exposure=target.exposure * factor,
+            fresh_exposure=target.fresh_exposure * factor,
+            version=_scaled_version(target.version, factor),
+            reasons=(*target.reasons, reason),
+        )
+        for symbol, target in targets.items()
+    }
+
+
+def _scaled_version(version: str, factor: Decimal) -> str:
+    return hashlib.sha256(f"{version}*{factor}".encode()).hexdigest()[:16]

@@ -1,0 +1,181 @@
+"""Offers what is wanted to every account's lane and keeps the lanes running.
+
+`execute()` reads settings and signals once, makes one immutable `CycleInputs` and returns; each
+lane works at its own pace: accounts ∥ symbols ∥ a symbol's steps. Knows no venue, no source.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from core.account_pass import AccountPass
+from core.control import Control
+from core.cycle import CycleInputs, PassReport
+from core.events import Events
+from core.home import Home
+from core.lane import Lane
+from core.market_desk import MarketDesk
+from core.model import Contribution
+from core.nudge import NudgeReceiver
+from core.ports import Clock
+from core.settings import Settings, SettingsReader
+from core.settings_gate import SettingsGate
+from core.signal_manager import SignalManager
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 1.0  # a lost nudge costs this much; with nothing new a sweep reads no byte
+LANE_RESTART_S = 5.0
+
+
+class TradeExecutor:
+    """All accounts at work."""
+
+    def __init__(  # noqa: PLR0913 # called in one place, which wires everything
+        self,
+        home: Home,
+        *,
+        settings: SettingsReader,
+        control: Callable[[], Control],
+        signal_manager: SignalManager,
+        events: Events,
+        clock: Clock,
+        markets: Mapping[str, MarketDesk],
+    ) -> None:
+        self.signal_manager = signal_manager
+        self.lanes: list[Lane] = []
+        self.cycles = 0
+        self.completed_at_ms: int | None = None
+        self.inputs: CycleInputs | None = None
+        self._home = home
+        self._settings = settings
+        self._gate = SettingsGate()
+        self._control = control
+        self._events = events
+        self._clock = clock
+        self._symbol_details_cache = markets  # instruments by venue, kept an hour
+        self._last: tuple[str, tuple[Contribution, ...], Control] | None = None
+        self.on_change: Callable[[], None] = lambda: None
+
+    def add(self, lane: Lane) -> None:
+        """Take an account in."""
+        self.lanes.append(lane)
+
+    async def execute(self, *, wait: bool = False) -> CycleInputs:
+        """Read what is wanted and offer it to every lane if anything changed.
+
+        With `wait` also await each lane's pass. Raises ConfigError when there is no valid
+        configuration and never was.
+        """
+        contributions, settings = self._load_weight_config()
+        control = self._control()
+        mark = (settings.hash, contributions, control)
+        if self.inputs is None or mark != self._last:
+            self._last = mark
+            generation = 0 if self.inputs is None else self.inputs.generation + 1
+            self.inputs = CycleInputs(
+                generation=generation, settings=settings, contributions=contributions
+            )
+            for market in self._symbol_details_cache.values():
+                market.watch(row.symbol for row in settings.weights)
+            for lane in self.lanes:
+                lane.offer(self.inputs)
+        self.cycles += 1
+        if wait:
+            generation = self.inputs.generation
+            await asyncio.gather(*(lane.passed(generation) for lane in self.lanes))
+        return self.inputs
+
+    async def process_account(
+        self, account_pass: AccountPass, *, looks_up_first: bool
+    ) -> PassReport:
+        """Make one pass of one account and confirm, once, what it saw to be held."""
+        report = await account_pass.run(looks_up_first=looks_up_first)
+        depths = {s: t.depth for s, t in report.targets.items()}
+        self.signal_manager.confirm_execution(report.account, report.confirmed, depths)
+        return report
+
+    async def run(self, stopping: asyncio.Event, started: Callable[[], Awaitable[None]]) -> None:
+        """Work until `stopping` is set; `started` is called when the loops run."""
+        async with NudgeReceiver(self._home) as nudges:
+            await self.execute()
+            workers = [asyncio.ensure_future(self._keep(lane)) for lane in self.lanes]
+            sweeps = asyncio.ensure_future(self._sweep(nudges))
+            try:
+                await started()
+                await _first(stopping, sweeps)
+            finally:
+                for task in (*workers, sweeps):
+                    task.cancel()
+                await asyncio.gather(*workers, sweeps, return_exceptions=True)
+                await self._close()
+
+    def reported(self, _report: PassReport) -> None:
+        """Take note that a lane's pass ended."""
+        self.completed_at_ms = self._clock.now_ms()
+        self.on_change()
+
+    def _load_weight_config(self) -> tuple[tuple[Contribution, ...], Settings]:
+        """Read signals and settings, once a cycle; a large edit counts from its second read."""
+        read = self._settings.read()
+        contributions = self.signal_manager.collect(read)
+        settings = self._gate.admit(read, contributions, self._clock.now_ms())
+        if settings is not read:
+            contributions = self.signal_manager.collect(settings)
+            text = f"an edit waits for its second read: {self._gate.waits_for}"
+            self._events.alert("config_change", text)
+        elif self._gate.effect:
+            self._events.clear("config_change")
+            self._events.emit("config_changed", f"settings in force now: {self._gate.effect}")
+        self._tell_problems(settings)
+        return contributions, settings
+
+    def _tell_problems(self, settings: Settings) -> None:
+        texts = {
+            f"config/{p.file}/{p.key}": (f"{p.file} {p.key}: {p.text}; {p.remedy}", p.severity)
+            for p in settings.problems
+        }
+        for alert in self._events.standing():
+            if alert.key.startswith("config/") and alert.key not in texts:
+                self._events.clear(alert.key)
+        for key, (text, severity) in texts.items():
+            if all(a.key != key or a.text != text for a in self._events.standing()):
+                self._events.alert(key, text, severity=severity)
+
+    async def _sweep(self, nudges: NudgeReceiver) -> None:
+        while True:
+            await nudges.wait(SWEEP_S)
+            await self.execute()
+
+    async def _keep(self, lane: Lane) -> None:
+        """Keep one lane alive: a defect met on one account must not stop the others."""
+        while True:
+            try:
+                await lane.run()
+            except Exception as error:  # the outermost loop of a lane
+                text = f"a pass of {lane.desk.name} failed: {type(error).__name__}: {error}"
+                self._events.alert(
+                    f"lane/{lane.desk.name}", text, severity="error", account=lane.desk.name
+                )
+                log.exception("lane failed", extra={"account": lane.desk.name})
+                await self._clock.sleep(LANE_RESTART_S)
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(lane.close() for lane in self.lanes))
+        await asyncio.gather(*(m.close() for m in self._symbol_details_cache.values()))
+        await self._events.drain()
+
+
+async def _first(stopping: asyncio.Event, work: asyncio.Future[None]) -> None:
+    """Wait for the stop, or for work that ends by an error; that error is raised."""
+
+    async def stopped() -> None:
+        await stopping.wait()
+
+    stop = asyncio.ensure_future(stopped())
+    try:
+        await asyncio.wait({stop, work}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stop.cancel()
+    if work.done():
+        work.result()

@@ -1,0 +1,165 @@
+"""Bybit v5's GET paths: public data, account, positions, orders, fills."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from paper_exchange import book
+from paper_exchange import bybit_rows as rows
+from paper_exchange.bybit_params import (
+    Params,
+    Result,
+    VenueError,
+    account_of,
+    is_linear,
+    known_symbol,
+    whole,
+)
+from paper_exchange.orders import BookOrder
+from paper_exchange.wire import Call
+
+FAR_MS = 10**15
+
+
+def _page(found: Sequence[Result], params: Params, default: int, most: int) -> Result:
+    """One page; the cursor is the number of rows that went before."""
+    limit = max(1, min(most, whole(params, "limit", str(default))))
+    start = whole(params, "cursor", "0")
+    is_last = start + limit >= len(found)
+    return {
+        "category": str(params.get("category", "linear")),
+        "list": list(found[start : start + limit]),
+        "nextPageCursor": "" if is_last else str(start + limit),
+    }
+
+
+def time(call: Call, _: Params) -> Result:
+    """The venue's clock."""
+    seconds = call.venue_ms // 1000
+    return {"timeSecond": str(seconds), "timeNano": str(call.venue_ms * 1_000_000)}
+
+
+def instruments(call: Call, params: Params) -> Result:
+    """What is listed; nothing outside of linear, nothing before launch."""
+    wanted = params.get("symbol")
+    status = params.get("status", "Trading")
+    found = [
+        rows.instrument_row(row)
+        for row in call.exchange.instruments.values()
+        if is_linear(params) and row.status == status and wanted in {None, row.symbol}
+    ]
+    return _page(found, params, 500, 1000)
+
+
+def tickers(call: Call, params: Params) -> Result:
+    """One row, or all."""
+    if not is_linear(params):
+        return {"category": params.get("category"), "list": []}
+    symbols: Iterable[str] = call.exchange.instruments
+    if params.get("symbol"):
+        symbols = (known_symbol(call, params),)
+    board = call.exchange.board(call.at_ms)
+    listed = [rows.ticker_row(board, name, call.at_ms, book.FUNDING_RATE) for name in symbols]
+    return {"category": "linear", "list": listed}
+
+
+def coins(call: Call, params: Params) -> Result:  # noqa: ARG001
+    """No deposits here, so no coin has chains."""
+    return {"rows": []}
+
+
+def query_api(call: Call, _: Params) -> Result:
+    """What the key may do."""
+    account = account_of(call)
+    return {
+        "id": "1",
+        "note": account.name,
+        "apiKey": account.api_key,
+        "readOnly": 0,
+        "secret": "",
+        "permissions": {"ContractTrade": ["Order", "Position"], "Wallet": [], "Spot": []},
+        "ips": ["*"],
+        "type": 1,
+        "unified": 0,
+        "uta": 1,
+        "userID": 1,
+        "isMaster": True,
+    }
+
+
+def account_info(call: Call, _: Params) -> Result:
+    """Account-wide modes."""
+    return {
+        "marginMode": rows.MARGIN_MODES[call.seen(account_of(call)).margin_mode()],
+        "updatedTime": str(call.venue_ms),
+        "unifiedMarginStatus": 6,
+        "dcpStatus": "OFF",
+        "timeWindow": 10,
+        "smpGroup": 0,
+        "isMasterTrader": False,
+        "spotHedgingStatus": "OFF",
+    }
+
+
+def wallet_balance(call: Call, _: Params) -> Result:
+    """The unified account's money."""
+    board = call.exchange.board(call.at_ms)
+    return {"list": [rows.wallet_row(call.seen(account_of(call)), board)]}
+
+
+def positions(call: Call, params: Params) -> Result:
+    """By symbol flat rows too, as they carry the leverage; by settle coin only what is held."""
+    state, board = call.seen(account_of(call)), call.exchange.board(call.at_ms)
+    if not is_linear(params):
+        return _page([], params, 20, 200)
+    if params.get("symbol"):
+        symbol = known_symbol(call, params)
+        sides = (1, 2) if state.is_hedged(symbol) else (0,)
+        found = [rows.position_row(state, board, symbol, index) for index in sides]
+    elif params.get("settleCoin"):
+        is_ours = params["settleCoin"] == "USDT"
+        held = state.positions.values() if is_ours else ()
+        found = [rows.position_row(state, board, row.symbol, row.side_index) for row in held]
+    else:
+        raise VenueError(10001, "params error: symbol or settleCoin is required")
+    return _page(found, params, 20, 200)
+
+
+def realtime(call: Call, params: Params) -> Result:
+    """Open orders; asked by id, or with openOnly=1, lately closed ones too (the last 500)."""
+    by_id = bool(params.get("orderId") or params.get("orderLinkId"))
+    everything = by_id or str(params.get("openOnly", "0")) == "1"
+    return _orders(call, params, lambda order: everything or order.is_open)
+
+
+def history(call: Call, params: Params) -> Result:
+    """Orders that are done, newest first."""
+    return _orders(call, params, lambda order: not order.is_open)
+
+
+def _orders(call: Call, params: Params, wanted: Callable[[BookOrder], bool]) -> Result:
+    state, board = call.seen(account_of(call)), call.exchange.board(call.at_ms)
+    found = [
+        row
+        for order in reversed(state.orders.values())
+        if is_linear(params) and wanted(order)
+        for row in (rows.order_row(order, board),)
+        if _has(row, params, ("symbol", "orderId", "orderLinkId", "orderStatus"))
+    ]
+    return _page(found, params, 20, 50)
+
+
+def executions(call: Call, params: Params) -> Result:
+    """Fills, newest first."""
+    state, board = call.seen(account_of(call)), call.exchange.board(call.at_ms)
+    since, until = whole(params, "startTime", "0"), whole(params, "endTime", str(FAR_MS))
+    found = [
+        row
+        for execution in reversed(state.executions)
+        if is_linear(params) and since <= execution.at_ms <= until
+        for row in (rows.execution_row(execution, board),)
+        if _has(row, params, ("symbol", "orderId", "orderLinkId", "execType"))
+    ]
+    return _page(found, params, 50, 100)
+
+
+def _has(row: Result, params: Params, names: Iterable[str]) -> bool:
+    return all(row[name] == params[name] for name in names if params.get(name))
