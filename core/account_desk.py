@@ -77,6 +77,13 @@ class AccountDesk:
     ) -> None:
         """Learn from the end of an order for the next try; `waits` has `first_s`, `longest_s`."""
         attempts = self.attempts_of(symbol)
+        self.events.emit(
+            "order_ended",
+            f"{symbol}: {filled:+} of {intent.size_lots:+} lots were filled",
+            account=self.name,
+            symbol=symbol,
+            client_id=intent.client_id,
+        )
         is_whole = filled == intent.size_lots
         if intent.reduce_only:
             self.attempts[symbol] = (

@@ -293,12 +293,21 @@ class AccountPass:
     async def _verify(self, decisions: Mapping[str, Decision]) -> None:
         """Read positions again, begun after every answer, and judge the symbols that traded."""
         touched = [s for s, d in decisions.items() if d.orders]
+        if not await self._read_again(touched):
+            return
+        doubtful = [s for s in touched if self._desk.ledger(s).open]
+        look_ups = self._resolver.look_ups(doubtful)
+        if look_ups and not await self._wait(set(look_ups), None):
+            await self._read_again(doubtful)
+
+    async def _read_again(self, symbols: Sequence[str]) -> bool:
         read = await read_positions(self._desk)
         if isinstance(read, TradeEngineError):
-            self._trust.update(dict.fromkeys(touched, Trust.UNREADABLE))
-            return
+            self._trust.update(dict.fromkeys(symbols, Trust.UNREADABLE))
+            return False
         self._read = read
-        await self._believe(touched)
+        await self._believe(symbols)
+        return True
 
     def _confirm(self, decisions: Mapping[str, Decision]) -> None:
         """Note which versions were seen to be held."""

@@ -25,6 +25,21 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+class SteadyClock(SystemClock):
+    """Wall time as it was at the start, advanced by the monotonic clock.
+
+    For one process's bookkeeping: a host whose clock is set back or forth meanwhile can neither
+    make a read look older than an order nor a deadline come early.
+    """
+
+    def __init__(self) -> None:
+        self._offset_ms = super().now_ms() - self.monotonic_ms()
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch, UTC, never stepping."""
+        return self._offset_ms + self.monotonic_ms()
+
+
 def utc_day(at_ms: int) -> str:
     """The UTC day of a time, as `YYYY-MM-DD`: the name of the day's journal file."""
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d")

@@ -27,6 +27,7 @@ UNSETTLED_WAITS_MS = (1_000, 2_000)  # then 2 s each
 FAILED_WAITS_MS = (1_000, 2_000, 5_000, 10_000, 30_000)
 PASSING_MS = 5_000  # a price, an equity, an instrument that was missing may be there again
 PASSING = {"no_price", "no_quotes", "wide_spread", "mark_gap", "equity_unknown", "unsized"}
+SETTLING = {"read_open", "read_early", "read_reread", "reduction_waits"}
 MAX_CREDENTIAL_FAILURES = 3
 READS_FAILED_ALERT = 3
 
@@ -234,7 +235,8 @@ class Lane:
         for symbol, state in report.symbols.items():
             said = "; ".join(f"{r.code}: {r.text}" for r in state.reasons)
             mark = f"{state.version} " + ",".join(sorted(r.code for r in state.reasons))
-            if state.reasons and desk.told.get(symbol) != mark:
+            is_passing = not self._unsettled and all(r.code in SETTLING for r in state.reasons)
+            if state.reasons and not is_passing and desk.told.get(symbol) != mark:
                 desk.events.emit(state.reasons[0].code, said, account=desk.name, symbol=symbol)
             desk.told[symbol] = mark
             self._alert_on(state.reasons, symbol)

@@ -49,7 +49,7 @@ def configure_logging(service: str) -> None:
     level = os.environ.get(LEVEL_VARIABLE, "").upper()
     root.setLevel(level if level in logging.getLevelNamesMapping() else logging.INFO)
     logging.captureWarnings(capture=True)
-    logging.raiseExceptions = False  # a dead pipe must not make a second error of each record
+    logging.raiseExceptions = False  # its report of a bad record goes round the masking
 
 
 def reopen_streams(folder: Path, service: str) -> None:

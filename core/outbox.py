@@ -44,9 +44,18 @@ class Outbox:
         self._terms = terms
 
     async def send(self, orders: Sequence[Order], versions: Mapping[str, str]) -> tuple[Sent, ...]:
-        """Send orders of one kind (all reductions or all increases) at once."""
-        desk = self._desk
+        """Send orders of one kind (all reductions or all increases), as many at once as allowed."""
         kind: SendKind = "reduce" if orders[0].reduce_only else "increase"
+        most = self._desk.venue.orders_at_once(kind)
+        sent: list[Sent] = []
+        for first in range(0, len(orders), most):
+            sent.extend(await self._send_chunk(kind, orders[first : first + most], versions))
+        return tuple(sent)
+
+    async def _send_chunk(
+        self, kind: SendKind, orders: Sequence[Order], versions: Mapping[str, str]
+    ) -> tuple[Sent, ...]:
+        desk = self._desk
         await desk.venue.wait_turn(kind, len(orders))
         let_go, refused = self._ask(orders)
         if not let_go:

@@ -88,6 +88,10 @@ class Venue(Protocol):
         """Wait until the rate budget allows `count` orders; reductions go first."""
         ...
 
+    def orders_at_once(self, kind: SendKind) -> int:
+        """How many orders the rate budget lets go at once, at best."""
+        ...
+
     async def place_orders(
         self, orders: Sequence[OrderRequest]
     ) -> tuple[PlacedOrder | TradeEngineError, ...]:

@@ -43,12 +43,12 @@ class Resolver:
         self._restores = restores
         self._waits = {"first_s": retry_first_s, "longest_s": retry_max_s}
 
-    def look_ups(self) -> list[asyncio.Task[None]]:
-        """Start looking up every order of ours whose end is not known."""
+    def look_ups(self, symbols: Sequence[str] | None = None) -> list[asyncio.Task[None]]:
+        """Start looking up every order of ours whose end is not known, of `symbols` or of all."""
         desk = self._desk
         return [
             desk.spawn(self._look_up(symbol, intent))
-            for symbol in desk.journal.symbols(desk.name)
+            for symbol in (desk.journal.symbols(desk.name) if symbols is None else symbols)
             for intent in desk.ledger(symbol).open
             if intent.status != "sent" or desk.now_ms() - intent.sent_at_ms >= ANSWER_MS
         ]

@@ -80,7 +80,7 @@ class Sender:
                 self._desk.attempts_of(symbol), now_ms=self._desk.now_ms()
             )
         for sent in await self._outbox.send(orders, versions):
-            self._note_wire(sent)
+            self._note(sent)
             if sent.outcome in ("placed", "refused"):
                 continue
             symbol = sent.order.symbol
@@ -90,7 +90,6 @@ class Sender:
                 expected = self._desk.ledger(symbol).expected_lots
                 attempts = no_position(attempts, expected)
             self._desk.attempts[symbol] = attempts
-            self._tell(sent)
 
     async def _open(
         self,
@@ -110,7 +109,7 @@ class Sender:
         if not orders:
             return
         for sent in await self._outbox.send(orders, versions):
-            self._note_wire(sent)
+            self._note(sent)
             if sent.outcome in ("placed", "refused"):
                 continue
             self._refuse(sent.order.symbol, str(sent.error))
@@ -121,7 +120,6 @@ class Sender:
                     equity_usdt=None if equity is None else equity.equity_usdt,
                     price=lot_worth_usdt.get(symbol),
                 )
-            self._tell(sent)
 
     async def _prepare(self, decision: Decision) -> bool:
         """Set margin mode and leverage; False = this symbol opens nothing (A17)."""
@@ -160,17 +158,20 @@ class Sender:
             longest_s=int(self._limits.retry_max_s),
         )
 
-    def _note_wire(self, sent: Sent) -> None:
-        if sent.outcome != "refused":
-            self._went_out = True
-
-    def _tell(self, sent: Sent) -> None:
+    def _note(self, sent: Sent) -> None:
+        if sent.outcome == "refused":
+            return
+        self._went_out = True
+        order = sent.order
+        at = "at market" if order.limit_price is None else f"at {order.limit_price} or better"
+        kind = " reduce-only" if order.reduce_only else ""
+        trouble = "" if sent.error is None else f": {sent.error}"
         self._desk.events.emit(
             f"order_{sent.outcome}",
-            f"{sent.order.symbol} {sent.order.size_lots} lots: {sent.error}",
-            severity="warning",
+            f"{order.symbol} {order.size_lots:+} lots{kind} {at}: {sent.outcome}{trouble}",
+            severity="info" if sent.error is None else "warning",
             account=self._desk.name,
-            symbol=sent.order.symbol,
+            symbol=order.symbol,
             client_id=sent.client_id,
         )
 

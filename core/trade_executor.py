@@ -46,6 +46,7 @@ class TradeExecutor:
         self.lanes: list[Lane] = []
         self.cycles = 0
         self.completed_at_ms: int | None = None
+        self.completed_cycle: int | None = None
         self.inputs: CycleInputs | None = None
         self._home = home
         self._settings = settings
@@ -54,12 +55,16 @@ class TradeExecutor:
         self._events = events
         self._clock = clock
         self._symbol_details_cache = markets  # instruments by venue, kept an hour
+        self._workers: list[asyncio.Task[None]] = []
         self._last: tuple[str, tuple[Contribution, ...], Control] | None = None
         self.on_change: Callable[[], None] = lambda: None
 
     def add(self, lane: Lane) -> None:
-        """Take an account in."""
+        """Take an account in, at any time; it starts with what is wanted now."""
         self.lanes.append(lane)
+        if self.inputs is not None:
+            lane.offer(self.inputs)
+        self._workers.append(asyncio.ensure_future(self._keep(lane)))
 
     async def execute(self, *, wait: bool = False) -> CycleInputs:
         """Read what is wanted and offer it to every lane if anything changed.
@@ -99,20 +104,20 @@ class TradeExecutor:
         """Work until `stopping` is set; `started` is called when the loops run."""
         async with NudgeReceiver(self._home) as nudges:
             await self.execute()
-            workers = [asyncio.ensure_future(self._keep(lane)) for lane in self.lanes]
             sweeps = asyncio.ensure_future(self._sweep(nudges))
             try:
                 await started()
                 await _first(stopping, sweeps)
             finally:
-                for task in (*workers, sweeps):
+                for task in (*self._workers, sweeps):
                     task.cancel()
-                await asyncio.gather(*workers, sweeps, return_exceptions=True)
+                await asyncio.gather(*self._workers, sweeps, return_exceptions=True)
                 await self._close()
 
-    def reported(self, _report: PassReport) -> None:
+    def reported(self, report: PassReport) -> None:
         """Take note that a lane's pass ended."""
         self.completed_at_ms = self._clock.now_ms()
+        self.completed_cycle = report.generation
         self.on_change()
 
     def _load_weight_config(self) -> tuple[tuple[Contribution, ...], Settings]:
@@ -146,6 +151,7 @@ class TradeExecutor:
         while True:
             await nudges.wait(SWEEP_S)
             await self.execute()
+            self.on_change()
 
     async def _keep(self, lane: Lane) -> None:
         """Keep one lane alive: a defect met on one account must not stop the others."""

@@ -34,7 +34,7 @@ class Doorkeeper:
 
     def __init__(self, credentials: Path | None = None) -> None:
         self._path = credentials
-        self._seen_mtime_ns: int | None = None
+        self._seen: tuple[int, ...] = ()  # what tells one version of the file from another
         self._from_file: dict[tuple[str, str], PaperAccount] = {}
         self._registered: dict[tuple[str, str], PaperAccount] = {}
         self._walk_ins: dict[tuple[str, str], PaperAccount] = {}
@@ -64,12 +64,13 @@ class Doorkeeper:
         if self._path is None:
             return
         try:
-            mtime_ns = self._path.stat().st_mtime_ns
+            found = self._path.stat()
         except FileNotFoundError:
             return
-        if mtime_ns == self._seen_mtime_ns:
+        version = (found.st_mtime_ns, found.st_ino, found.st_size)
+        if version == self._seen:
             return
-        self.is_strict, self._seen_mtime_ns = True, mtime_ns
+        self.is_strict, self._seen = True, version
         try:
             document = orjson.loads(self._path.read_bytes())
         except ValueError:

@@ -103,8 +103,7 @@ class Control:
         return _json([asdict(fault) for fault in self._exchange.faults.rows()])
 
     async def _add_fault(self, request: web.Request) -> web.StreamResponse:
-        at_ms = self._exchange.clock.now_ms()
-        fault = self._exchange.faults.add(await self._body(request), at_ms)
+        fault = self._exchange.add_fault(await self._body(request))
         return _json({"id": fault.id})
 
     async def _clear_faults(self, _: web.Request) -> web.StreamResponse:

@@ -7,12 +7,13 @@ change goes through `change`, which keeps the recent past for stale reads.
 from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from core.ports import Clock
 from paper_exchange import book
 from paper_exchange.account import START_BALANCE_USDT, AccountState
 from paper_exchange.accounts import Doorkeeper, PaperAccount
-from paper_exchange.faults import FaultTable, OrderEffects
+from paper_exchange.faults import Fault, FaultTable, OrderEffects
 from paper_exchange.fills import liquidate
 from paper_exchange.instruments import PaperInstrument
 from paper_exchange.orders import Origin, Terms, Ticket
@@ -45,6 +46,7 @@ class PaperExchange:
         self.on_change: Callable[[], None] = lambda: None
         self._prices = prices
         self._past: dict[str, deque[tuple[int, AccountState]]] = {}
+        self._last_stamp = 0
 
     def board(self, at_ms: int) -> Board:
         """Quotes of one moment."""
@@ -75,10 +77,19 @@ class PaperExchange:
         past = self._past.setdefault(account_id, deque(maxlen=KEPT_VERSIONS))
         if before is not None and not past:
             past.append((0, before))
-        past.append((at_ms, after))
+        past.append((self.stamp(at_ms), after))
         self.states[account_id] = after
         self.on_change()
         return after
+
+    def stamp(self, at_ms: int) -> int:
+        """A time that no other change bears, so that "before" and "after" hold within a ms."""
+        self._last_stamp = max(at_ms, self._last_stamp + 1)
+        return self._last_stamp
+
+    def add_fault(self, spec: Mapping[str, Any]) -> Fault:
+        """Put a fault into the table from now on. Raises ConfigError."""
+        return self.faults.add(spec, self.stamp(self.clock.now_ms()))
 
     def place(
         self,

@@ -55,7 +55,9 @@ def apply_fill(state: AccountState, instrument: PaperInstrument, fill: Fill) -> 
     realized = -closing * instrument.contract_size * (fill.price - entry)
     position = _moved(state, instrument, fill, opening)
     if position:
-        position = replace(position, realized_usdt=position.realized_usdt + realized - fee)
+        is_same = held is not None and held.size_lots * position.size_lots > 0
+        gain = (realized if is_same else ZERO) - fee
+        position = replace(position, realized_usdt=position.realized_usdt + gain)
     sequence = state.sequence + 1
     execution = Execution(
         exec_id=f"{fill.order_id}-{sequence}",
@@ -170,7 +172,7 @@ def _pay_funding(
 
 
 def liquidate(state: AccountState, board: Board, rows: list[Position], at_ms: int) -> AccountState:
-    """Close positions at mark, whoever owns them; the wallet never ends below zero."""
+    """Close positions at mark; an isolated one costs its margin at most, the wallet ends >= 0."""
     for row in rows:
         order_id = f"liquidation-{state.sequence + 1}"
         ticket = Ticket(
@@ -185,7 +187,7 @@ def liquidate(state: AccountState, board: Board, rows: list[Position], at_ms: in
             ticket=ticket,
             order_id=order_id,
             lots=-row.size_lots,
-            price=board[row.symbol].mark,
+            price=_closing_price(row, board),
             is_maker=False,
             at_ms=at_ms,
         )
@@ -203,6 +205,16 @@ def liquidate(state: AccountState, board: Board, rows: list[Position], at_ms: in
         )
         state = replace(state, orders={**state.orders, order_id: order})
     return replace(state, wallet_usdt=max(ZERO, state.wallet_usdt))
+
+
+def _closing_price(row: Position, board: Board) -> Decimal:
+    """Mark, but for an isolated position not beyond the price at which its margin is gone."""
+    mark = board[row.symbol].mark
+    if not row.isolated_margin_usdt:
+        return mark
+    lots = row.size_lots * board.instruments[row.symbol].contract_size
+    bankrupt = row.entry_price - row.isolated_margin_usdt / lots
+    return max(mark, bankrupt) if lots > 0 else min(mark, bankrupt)
 
 
 def liquidate_due(state: AccountState, board: Board, at_ms: int) -> AccountState:

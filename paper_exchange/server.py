@@ -139,8 +139,7 @@ class PaperServer:
 
     def add_fault(self, kind: str, **spec: Any) -> int:  # noqa: ANN401 - JSON values
         """Inject a fault (kinds and parameters: `faults.py`); returns its id."""
-        at_ms = self.exchange.clock.now_ms()
-        return self.exchange.faults.add({"kind": kind, **spec}, at_ms).id
+        return self.exchange.add_fault({"kind": kind, **spec}).id
 
     def remove_fault(self, fault_id: int) -> None:
         """Take one fault out."""

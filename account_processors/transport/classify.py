@@ -47,7 +47,7 @@ HEDGE_TEXT: Final = (
 _MODE_TEXT = re.compile(r"position\s*(idx|mode)", re.IGNORECASE)
 _TOO_FREQUENT = re.compile(r"too frequent", re.IGNORECASE)
 _COUNTRY = re.compile(r"your country|restricted (location|region|area)|cloudfront", re.IGNORECASE)
-_CLOSED = re.compile(r"maintenance|being upgraded|system upgrade|under upgrade", re.IGNORECASE)
+_CLOSED = re.compile(r"\bmaintenance\b|being upgraded|system upgrade", re.IGNORECASE)
 # an error text is for people: nothing in it may help to sign a request
 _SECRETS = (
     re.compile(r"origin_string\s*\[[^\]]*\]?"),
@@ -94,7 +94,7 @@ def classify(failure: Failure, profile: Profile) -> Verdict:
     elif failure.is_write:
         error = _write_error(meaning, code, failure, text)
     else:
-        error = _read_error(meaning, failure, text)
+        error = _read_error(meaning, failure, text, _message(failure, profile))
     return Verdict(error=error, meaning=meaning)
 
 
@@ -125,7 +125,7 @@ def _meaning(code: str, failure: Failure, profile: Profile) -> Meaning | None:
     if not code or code == profile.success[1]:
         return None
     meaning = profile.meaning(code)
-    if meaning == "other" and _MODE_TEXT.search(failure.text):
+    if meaning == "other" and _MODE_TEXT.search(_message(failure, profile)):
         return "mode"  # one code for many mistakes; the text tells this one apart
     return meaning
 
@@ -183,13 +183,11 @@ def _never_left(failure: Failure, text: str) -> TradeEngineError:
     return NotPlacedError(text)
 
 
-def _read_error(meaning: Meaning | None, failure: Failure, text: str) -> TradeEngineError:
+def _read_error(
+    meaning: Meaning | None, failure: Failure, text: str, message: str
+) -> TradeEngineError:
     is_closed = "OnMaintenance" in failure.names or meaning == "maintenance"
-    if (
-        is_closed
-        or failure.status == HTTPStatus.SERVICE_UNAVAILABLE
-        or _CLOSED.search(failure.text)
-    ):
+    if is_closed or failure.status == HTTPStatus.SERVICE_UNAVAILABLE or _CLOSED.search(message):
         return MaintenanceError(text)
     if "AuthenticationError" in failure.names and not meaning:
         return CredentialsError(f"{text}; check the key, {WIZARD}")
@@ -210,12 +208,17 @@ def _key_text(meaning: Meaning | None, code: str, profile: Profile) -> str:
 
 
 def _describe(code: str, failure: Failure, profile: Profile) -> str:
+    if code:
+        text = f"{profile.exchange} {code} {_message(failure, profile)}"
+    else:
+        status = f"HTTP {failure.status} " if failure.status not in (None, HTTPStatus.OK) else ""
+        text = f"{status}{failure.text}"
+    return scrub(text, failure.secrets)
+
+
+def _message(failure: Failure, profile: Profile) -> str:
+    # the rest of an envelope has words of its own: totalMaintenanceMargin
     said = re.search(
         rf'"{re.escape(profile.message_field)}"\s*:\s*"((?:[^"\\]|\\.)*)"', failure.text
     )
-    if code and said:
-        text = f"{profile.exchange} {code} {said.group(1)}"
-    else:
-        status = f"HTTP {failure.status} " if failure.status not in (None, 200) else ""
-        text = f"{status}{failure.text}"
-    return scrub(text, failure.secrets)
+    return said.group(1) if said else failure.text

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import aiohttp
 import orjson
 import pytest
+from yarl import URL
 
 from paper_exchange.server import PaperServer
 from tests.contract.paper_clients import MAIN
@@ -41,7 +42,7 @@ async def server() -> AsyncIterator[PaperServer]:
 
 async def send(server: PaperServer, request: dict[str, Any]) -> tuple[int, Json]:
     """Send a request as recorded, but for key, time and signature."""
-    query = urlencode(request["query"], safe="%")
+    query = request.get("raw_query") or urlencode(request["query"], safe="%")
     body = (
         b""
         if request["body"] is None
@@ -55,7 +56,8 @@ async def send(server: PaperServer, request: dict[str, Any]) -> tuple[int, Json]
         secret = (MAIN.api_secret or "").encode()
         sign = hmac.new(secret, head.encode() + payload, hashlib.sha256).hexdigest()
         headers |= {"X-BAPI-API-KEY": MAIN.api_key, "X-BAPI-TIMESTAMP": stamp, "X-BAPI-SIGN": sign}
-    url = f"{server.url}/bybit{request['path']}" + (f"?{query}" if query else "")
+    address = f"{server.url}/bybit{request['path']}" + (f"?{query}" if query else "")
+    url = URL(address, encoded=True)  # as it is: the signature is over these bytes
     async with (
         aiohttp.ClientSession() as session,
         session.request(request["method"], url, data=body or None, headers=headers) as answer,
@@ -155,6 +157,14 @@ async def test_every_answer_has_the_fields_and_types_that_ccxt_reads(server: Pap
         assert set(answer) == {"retCode", "retMsg", "result", "retExtInfo", "time"}
         assert list(differences(SHAPES["results"][name], answer["result"])) == [], name
     assert seen == set(SHAPES["results"])
+
+
+async def test_a_query_is_signed_as_it_was_sent(server: PaperServer) -> None:
+    request = request_of("GET", "/v5/position/list")
+    odd = "category=linear&settleCoin=USDT&note=a,b%2cc~d"
+    status, answer = await send(server, {**request, "raw_query": odd})
+
+    assert (status, answer["retMsg"]) == (200, "OK")
 
 
 async def test_a_path_that_the_venue_has_not_is_404(server: PaperServer) -> None:

@@ -120,6 +120,8 @@ def order(
     )
 
 
-def as_ports(market: CcxtMarket, venue: CcxtVenue, clock: SystemClock) -> tuple[Market, Venue, Clock]:
+def as_ports(
+    market: CcxtMarket, venue: CcxtVenue, clock: SystemClock
+) -> tuple[Market, Venue, Clock]:
     """Have the type checker compare the classes with the ports."""
     return market, venue, clock

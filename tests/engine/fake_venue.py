@@ -175,6 +175,9 @@ class FakeVenue:
     async def wait_turn(self, kind: SendKind, count: int) -> None:
         await asyncio.sleep(0)
 
+    def orders_at_once(self, kind: SendKind) -> int:
+        return 10
+
     async def place_orders(
         self, orders: Sequence[OrderRequest]
     ) -> tuple[PlacedOrder | TradeEngineError, ...]:

@@ -172,6 +172,7 @@ def test_a_crash_leaves_its_reason_and_exit_code_1(home: Home, start: Starter) -
 
 def test_the_next_life_still_knows_the_last_crash(home: Home, start: Starter) -> None:
     start("crash").wait()
+    start("done").wait()
     start().pm2.recv(100)
 
     assert part(home)["exception"] is None

@@ -64,7 +64,7 @@ def test_a_long_is_shown_whole() -> None:
     held = position(
         "0.100",
         entry_price=Decimal("59000.5"),
-        mark_price=Decimal("60010"),
+        mark_price=Decimal(60010),
         leverage=Decimal(3),
         margin_mode="cross",
         unrealized_pnl_usdt=Decimal("100.95"),

@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -102,6 +103,22 @@ def test_a_lock_file_that_was_removed_guards_nothing_and_is_noticed(lock: Path) 
 
     assert not lease.is_ours()
     assert try_lock(lock) is not None
+
+
+def test_a_file_removed_between_opening_and_locking_is_not_taken_for_the_lock(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_lock = fcntl.flock
+
+    def lock_late(handle: int, operation: int) -> None:
+        lock.unlink()  # what a tidy-up may do at that moment
+        monkeypatch.setattr(fcntl, "flock", really_lock)
+        really_lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    with try_lock(lock) as lease:  # type: ignore[union-attr] # free here
+        assert lease.is_ours()
+        assert try_lock(lock) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"\xff"])

@@ -105,6 +105,14 @@ def test_a_very_short_secret_does_not_blot_out_words() -> None:
     assert redact("a market order") == "a market order"
 
 
+def test_c2_a_record_that_cannot_be_rendered_does_not_leak_either(capsys: Capture) -> None:
+    configure_logging("trade-engine")
+    register_secret("s3cr3t-key")
+    logging.getLogger().info("%d", "s3cr3t-key")
+
+    assert "s3cr3t-key" not in capsys.readouterr().err
+
+
 def test_a_dead_stderr_stops_nobody(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     class Dead(io.StringIO):
         def write(self, _text: str, /) -> int:

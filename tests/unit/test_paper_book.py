@@ -10,6 +10,7 @@ from paper_exchange import book, margin
 from paper_exchange.account import AccountState, MarginMode
 from paper_exchange.instruments import load_instruments
 from paper_exchange.orders import (
+    ZERO,
     BookError,
     OrderStatus,
     Origin,
@@ -75,6 +76,7 @@ def test_a_flip_realises_the_old_side_and_enters_anew() -> None:
     assert short.size_lots("ETHUSDT") == -3
     assert short.positions["ETHUSDT:0"].entry_price == 3400
     assert short.executions[-1].realized_usdt == 2 * (3400 - D("3328.16"))
+    assert short.positions["ETHUSDT:0"].realized_usdt == -short.executions[-1].fee_usdt
 
 
 def test_margin_is_value_over_leverage_plus_the_fee() -> None:
@@ -320,6 +322,32 @@ def test_an_isolated_position_goes_alone_and_takes_only_its_margin() -> None:
     assert set(gone.positions) == {"ETHUSDT:0"}
     lost = state.wallet_usdt - gone.wallet_usdt
     assert btc.isolated_margin_usdt * D("0.9") < lost <= btc.isolated_margin_usdt * D("1.01")
+
+
+def test_a_gap_costs_an_isolated_position_its_margin_and_a_cross_account_all_it_has() -> None:
+    isolated = book.set_margin_mode(AccountState(), MarginMode.ISOLATED)
+    isolated = placed(isolated, ticket("-1", "BTCUSDT"))
+    cross = placed(AccountState(), ticket("-14", "BTCUSDT"))
+    gap = board(BTCUSDT="90000")
+
+    lost = isolated.wallet_usdt - book.advance(isolated, gap, 2).wallet_usdt
+    fee = 66_000 * D("0.00055")
+    assert lost == isolated.positions["BTCUSDT:0"].isolated_margin_usdt + fee
+    assert book.advance(cross, gap, 2).wallet_usdt == 0
+
+
+def test_margin_kept_by_an_isolated_position_does_not_hold_up_cross_ones() -> None:
+    state = AccountState(margin_modes={"ETHUSDT": MarginMode.ISOLATED})
+    state = placed(state, ticket("100"))  # keeps a third of the wallet for itself
+    state = placed(state, ticket("10", "BTCUSDT"))
+    cross, isolated = state.positions["BTCUSDT:0"], state.positions["ETHUSDT:0"]
+    assert (cross.isolated_margin_usdt, isolated.isolated_margin_usdt > 0) == (ZERO, True)
+    price = margin.liquidation_price(state, cross, board())
+    assert price is not None
+
+    fallen = board(BTCUSDT=str(price - 1))
+    assert 10 * (60_003 - price) < state.wallet_usdt - isolated.isolated_margin_usdt
+    assert set(book.advance(state, fallen, 2).positions) == {"ETHUSDT:0"}
 
 
 def test_isolated_margin_follows_size_and_leverage() -> None:

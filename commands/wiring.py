@@ -1,0 +1,284 @@
+"""Builds the parts from the settings: the only place that knows all of them."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+from account_processors import (
+    CcxtMarket,
+    CcxtVenue,
+    Transport,
+    address_of,
+    open_market,
+    open_venue,
+)
+from account_processors.transport.limiter import Limiter
+from core.account_desk import AccountDesk
+from core.clock import SteadyClock
+from core.control import strictest
+from core.control_file import ControlReader, halt_file_exists, halt_path
+from core.engine_status import engine_status
+from core.errors import ConfigError, TradeEngineError, TransientError
+from core.events import Events
+from core.frozen_targets import FrozenTargets
+from core.gate import Brakes, Gate
+from core.home import Home
+from core.intents import ClientIds, OrdersJournal, new_engine_id
+from core.journal import GroupCommit, Journal
+from core.key_lease import key_lease
+from core.lane import Lane
+from core.lease import Lease
+from core.logs import register_secret
+from core.market_desk import MarketDesk
+from core.model import Mode
+from core.orders_history import newest_rows
+from core.roster import Roster
+from core.service import Service
+from core.service_status import read_status
+from core.settings import AccountConfig, Settings, SettingsReader
+from core.signal_manager import SignalManager
+from core.source_reader import SourceReader
+from core.store import atomic_write_json, read_json
+from core.trade_executor import TradeExecutor
+from core.trips import Trips
+from signal_processors.base import discover
+
+STATUS_EVERY_S: Final = 0.2  # passes that end together are told together
+
+
+class Engine:
+    """Everything of the trade-engine process; built once, closed once."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.clock = SteadyClock()
+        self.reader = SettingsReader(home, is_keeping_accounts=True)
+        self.settings = self.reader.read()
+        self.control = ControlReader(home)
+        self.engine_id = _engine_id(home)
+        self._events_log = GroupCommit(Journal(home.state, "events-"), self.clock)
+        self.events = Events(self._events_log, self.clock)
+        self._orders_log = GroupCommit(Journal(home.state, "orders-"), self.clock)
+        self.journal = OrdersJournal(self._orders_log, self.clock)
+        self.frozen = FrozenTargets(home.state / "targets.json")
+        self.trips = Trips(
+            home.state / "trips.json",
+            self.clock,
+            self.events,
+            lambda account: self.control.read().resumed_at_ms(account),
+        )
+        self.transport = Transport(
+            clock=self.clock,
+            limiter=Limiter(self.clock),
+            timeout_s=float(self.settings.engine.engine.request_timeout_s),
+        )
+        self._markets: dict[str, CcxtMarket] = {}
+        self._desks: dict[str, MarketDesk] = {}
+        self._key_leases: list[Lease] = []
+        self.manager = SignalManager(
+            home,
+            [
+                SourceReader(home, name, is_level=profile.is_level)
+                for name, profile in discover().items()
+            ],
+            self.clock,
+            self.events,
+        )
+        self.executor = TradeExecutor(
+            home,
+            settings=self.reader,
+            control=self.control.read,
+            signal_manager=self.manager,
+            events=self.events,
+            clock=self.clock,
+            markets=self._desks,
+        )
+        self.roster = Roster(self.settings.accounts, self.open_account, self.events, self.clock)
+
+    def replay(self) -> None:
+        """Rebuild the ledgers from the newest two orders journals."""
+        rows, torn = newest_rows(self.home.state, "orders-")
+        skipped = torn + self.journal.replay(rows)
+        if skipped:
+            self.events.alert("orders_skipped", f"{skipped} lines of the orders journal are torn")
+        if self.frozen.was_lost:
+            self.events.alert("targets_lost", "state/targets.json was unreadable: sized anew")
+
+    def open_account(self, account: AccountConfig) -> Lane:
+        """Build one account's lane. Raises ConfigError, BusyError or TransientError."""
+        market = self._market_of(account)
+        venue = open_venue(account, market)
+        self._key_leases.append(key_lease(account.fingerprint))
+        desk = AccountDesk(
+            account=account,
+            venue=venue,
+            market=self._desks[market.name],
+            journal=self.journal,
+            frozen=self.frozen,
+            gate=Gate(lambda _name, symbol: self.brakes(account, symbol)),
+            events=self.events,
+            ids=ClientIds(self.engine_id, _tag(account.name), self.clock),
+            engine_id=self.engine_id,
+            clock=self.clock,
+            resumed_at_ms=lambda symbol: self.control.read().resumed_at_ms(account.name, symbol),
+            trip=lambda code, text: self.trips.stop(account.name, code, text),
+        )
+        return Lane(desk, process=self.executor.process_account, on_report=self.executor.reported)
+
+    def brakes(self, account: AccountConfig, symbol: str) -> Brakes:
+        """Read every brake now: HALT file, people's control, our own trips, arming."""
+        control = self.control.read()
+        is_dry_run = not control.is_armed(account)
+        if halt_file_exists(self.home):
+            reason = f"{halt_path(self.home)} exists: remove it to go on"
+            return Brakes(mode=Mode.HALT, reason=reason, is_dry_run=is_dry_run)
+        held = control.mode_for(account.name, symbol or None)
+        mode, reason = strictest(held, self.trips.held(account.name))
+        return Brakes(mode=mode, reason=reason, is_dry_run=is_dry_run)
+
+    def status(self) -> dict[str, object]:
+        """Say how the engine stands."""
+        return engine_status(
+            self.executor, self.roster, self.events, self.control.read(), self.engine_id
+        )
+
+    async def close(self) -> None:
+        """Give everything back."""
+        for market in self._markets.values():
+            await market.close()
+        await self.transport.close()
+        await self.events.drain()
+        await self._orders_log.close()
+        await self._events_log.close()
+        for lease in self._key_leases:
+            lease.release()
+
+    def _market_of(self, account: AccountConfig) -> CcxtMarket:
+        address = address_of(account, _paper_url(self.home, account))
+        key = f"{account.exchange}@{address.name}"
+        if key not in self._markets:
+            market = open_market(account.exchange, address, self.transport)
+            max_age_s = int(self.settings.engine.engine.ticker_max_age_s)
+            self._desks[market.name] = MarketDesk(market, self.clock, ticker_max_age_s=max_age_s)
+            self._markets[key] = market
+        return self._markets[key]
+
+
+COMMAND_SHARE: Final = 0.1  # of the rate budget, for commands beside the engine
+
+
+@asynccontextmanager
+async def open_venues(
+    home: Home, settings: Settings
+) -> AsyncIterator[Mapping[str, CcxtVenue | TradeEngineError]]:
+    """Open every enabled account for reading, beside the engine; an error where it cannot be."""
+    clock = SteadyClock()
+    transport = Transport(
+        clock=clock,
+        limiter=Limiter(clock, share=COMMAND_SHARE),
+        timeout_s=float(settings.engine.engine.request_timeout_s),
+    )
+    markets: dict[str, CcxtMarket] = {}
+    venues: dict[str, CcxtVenue | TradeEngineError] = {}
+    for account in settings.accounts:
+        if not account.enabled:
+            continue
+        try:
+            address = address_of(account, _paper_url(home, account))
+            key = f"{account.exchange}@{address.name}"
+            if key not in markets:
+                markets[key] = open_market(account.exchange, address, transport)
+            venues[account.name] = open_venue(account, markets[key])
+        except TradeEngineError as error:
+            venues[account.name] = error
+    try:
+        yield venues
+    finally:
+        for venue in venues.values():
+            if isinstance(venue, CcxtVenue):
+                await venue.close()
+        for market in markets.values():
+            await market.close()
+        await transport.close()
+
+
+async def run_engine(service: Service) -> None:
+    """Be the trade-engine process until it is asked to stop."""
+    for account in SettingsReader(service.home).read().accounts:
+        for secret in (account.api_key, account.api_secret, account.api_passphrase):
+            if secret is not None and secret.get_secret_value():
+                register_secret(secret.get_secret_value())
+    engine = Engine(service.home)
+    engine.replay()
+    teller = _Teller(service, engine)
+    engine.executor.on_change = teller.soon
+    filling: set[asyncio.Task[None]] = set()
+
+    async def started() -> None:
+        filling.add(asyncio.create_task(engine.roster.fill(engine.executor.add)))
+        teller.tell()
+        await service.ready()
+
+    try:
+        await engine.executor.run(service.stopping, started)
+    finally:
+        for task in filling:
+            task.cancel()
+        await asyncio.gather(*filling, return_exceptions=True)
+        teller.tell()
+        await engine.close()
+
+
+class _Teller:
+    """Writes the status soon after a change, not at every one."""
+
+    def __init__(self, service: Service, engine: Engine) -> None:
+        self._service = service
+        self._engine = engine
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def tell(self) -> None:
+        """Write it now."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = None
+        self._service.write_status(self._engine.status())
+
+    def soon(self) -> None:
+        """Write it within `STATUS_EVERY_S` seconds."""
+        if self._waiting is None:
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.call_later(STATUS_EVERY_S, self.tell)
+
+
+def _paper_url(home: Home, account: AccountConfig) -> str | None:
+    if account.environment != "paper" or account.base_url:
+        return None
+    url = read_status(home, "paper-exchange").get("url")
+    if not url:
+        raise TransientError("waits for the paper exchange to start")
+    return str(url)
+
+
+def _engine_id(home: Home) -> str:
+    """Read the five characters of this engine, or make them at the first start."""
+    path = home.state / "engine.json"
+    try:
+        return str(read_json(path)["engine_id"])
+    except (FileNotFoundError, ConfigError, KeyError, TypeError):
+        engine_id = new_engine_id()
+        home.make_folders()
+        atomic_write_json(path, {"engine_id": engine_id})
+        return engine_id
+
+
+def _tag(name: str) -> str:
+    digest = int(hashlib.sha256(name.encode()).hexdigest(), 16)
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    tag = ""
+    for _ in range(4):
+        digest, rest = divmod(digest, 36)
+        tag += digits[rest]
+    return tag

@@ -1,0 +1,98 @@
+"""The engine's part of the status: what the executor knows, as plain JSON values."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from core.control import Control
+from core.cycle import SymbolReport
+from core.events import Events
+from core.roster import Place, Roster
+from core.trade_executor import TradeExecutor
+
+
+def engine_status(
+    executor: TradeExecutor,
+    roster: Roster,
+    events: Events,
+    control: Control,
+    engine_id: str,
+) -> dict[str, Any]:
+    """Say how the engine stands; money and sizes are text, None is unknown."""
+    inputs = executor.inputs
+    accounts = [_account(place, control) for place in roster.places]
+    settings = inputs.settings if inputs is not None else None
+    return {
+        "engine_id": engine_id,
+        "mode": _mode(roster, control),
+        "cycles": executor.cycles,
+        "completed_cycle": executor.completed_cycle,
+        "completed_at_ms": executor.completed_at_ms,
+        "config_hash": None if settings is None else settings.hash,
+        "resync_interval_s": None
+        if settings is None
+        else int(settings.engine.engine.resync_interval_s),
+        "dead_band": None if settings is None else str(settings.engine.engine.dead_band),
+        "signal_age_s": executor.signal_manager.signal_age_s(),
+        "accounts": accounts,
+        "alerts": [asdict(alert) for alert in events.standing()],
+        "problems": [] if settings is None else [asdict(p) for p in settings.problems],
+    }
+
+
+def _mode(roster: Roster, control: Control) -> str:
+    enabled = [place.account for place in roster.places if place.account.enabled]
+    if enabled and all(account.environment == "paper" for account in enabled):
+        return "paper"
+    sends: Callable[[Any], bool] = control.is_armed
+    live = {sends(account) for account in enabled if account.environment == "live"}
+    if not enabled or live == {False}:
+        return "dry-run"
+    return "live" if live == {True} and len(live) == 1 else "mixed"
+
+
+def _account(place: Place, control: Control) -> dict[str, Any]:
+    lane, account = place.lane, place.account
+    report = lane.report if lane is not None else None
+    open_intents = 0
+    if lane is not None:
+        journal = lane.desk.journal
+        open_intents = sum(
+            len(journal.ledger(account.name, s).open) for s in journal.symbols(account.name)
+        )
+    return {
+        "name": account.name,
+        "exchange": account.exchange,
+        "environment": account.environment,
+        "state": place.state if lane is None else lane.state,
+        "reason": place.reason if lane is None else lane.reason,
+        "armed": control.is_armed(account),
+        "equity_usdt": None if report is None else _text(report.equity_usdt),
+        "last_pass_at_ms": None if report is None else report.ended_at_ms,
+        "last_pass_ms": None if report is None else report.ended_at_ms - report.began_at_ms,
+        "open_intents": open_intents,
+        "read_failures": [] if report is None else list(report.read_failures),
+        "symbols": [] if report is None else [_symbol(s) for s in _sorted(report.symbols)],
+    }
+
+
+def _sorted(symbols: Mapping[str, SymbolReport]) -> list[SymbolReport]:
+    return [symbols[name] for name in sorted(symbols)]
+
+
+def _symbol(symbol: SymbolReport) -> dict[str, Any]:
+    return {
+        "symbol": symbol.symbol,
+        "held_lots": _text(symbol.held_lots),
+        "target_lots": _text(symbol.target_lots),
+        "version": symbol.version,
+        "verified": symbol.verified,
+        "reason": "; ".join(f"{r.code}: {r.text}" for r in symbol.reasons),
+        "hold": symbol.hold,
+        "retry_at_ms": symbol.retry_at_ms,
+    }
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else format(number.normalize(), "f")
