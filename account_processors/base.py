@@ -6,6 +6,7 @@ leave here as `core.errors`, rows as `core.model`; nothing above sees ccxt.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
@@ -121,6 +122,9 @@ class CcxtVenue:
 
     async def place_orders(self, orders: Sequence[OrderRequest]) -> tuple[Outcome, ...]:
         """Send orders, each once, in as few requests as the venue allows; one result an order."""
+        if self._market.server_clock.is_stale:
+            with suppress(TradeEngineError):  # told to each order that needs the time
+                await self._market.measure_clock()
         results: dict[int, Outcome] = {}
         sendable: list[int] = []
         for place, order in enumerate(orders):
@@ -200,7 +204,7 @@ class CcxtVenue:
             return self._skew()
         try:
             client, name = await self._listed(order.symbol)
-        except (NotPlacedError, RejectedError) as error:
+        except TradeEngineError as error:
             return error
         return inexact(order, name, client, self._market.loaded.base_error)
 

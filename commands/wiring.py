@@ -89,7 +89,7 @@ class Engine:
         self.executor = TradeExecutor(
             home,
             settings=self.reader,
-            control=self.control.read,
+            brakes=lambda: (self.control.read(), halt_file_exists(home)),
             signal_manager=self.manager,
             events=self.events,
             clock=self.clock,

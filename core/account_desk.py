@@ -41,6 +41,8 @@ class AccountDesk:
     resumed_at_ms: Callable[[str], int | None]  # by symbol: when a person last said resume
     trip: Callable[[str, str], None]  # (code, text): stop this account until resume
     mode: AccountMode | None = None  # None = not connected yet
+    mode_read_at_ms: int = 0
+    open_orders_read_at_ms: int = 0
     attempts: dict[str, Attempts] = field(default_factory=dict)
     leverage: dict[str, Decimal] = field(default_factory=dict)  # as last read or set
     dry_run_said: dict[str, str] = field(default_factory=dict)  # version by symbol

@@ -60,6 +60,7 @@ class AccountPass:
         )
         self._holds = Holds(desk, limits.adopt_policy)
         self._is_over = False
+        self._refused: Mapping[str, Reason] = {}
         self._read: PositionsRead | None = None
         self._trust: dict[str, Trust] = {}
         self._frozen: dict[str, Frozen] = {}
@@ -223,7 +224,7 @@ class AccountPass:
             s: replace(f, fresh_lots=None) for s, f in self._frozen.items() if f.lots is not None
         }
         try:
-            self._desk.frozen.put(self._desk.name, ready)
+            self._desk.frozen.put(self._desk.name, ready, only=self._targets)
         except OSError as error:
             text = f"state/targets.json could not be written: {error}"
             self._desk.events.alert("disk", text, severity="error", account=self._desk.name)
@@ -252,6 +253,7 @@ class AccountPass:
             if s in instruments
         }
         went_out = await sender.send(due, versions, equity, lot_worth_usdt)
+        self._refused = sender.refused
         self._is_over = sender.was_cut
         return went_out and not sender.was_cut
 
@@ -369,6 +371,8 @@ class AccountPass:
             version="" if target is None else target.version,
             verified=decision.verified,
             hold="" if ledger.hold is None else str(ledger.hold.kind),
-            reasons=decision.reasons,
+            reasons=(*decision.reasons, self._refused[symbol])
+            if symbol in self._refused
+            else decision.reasons,
             retry_at_ms=retry_at_ms,
         )

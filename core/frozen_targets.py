@@ -5,7 +5,7 @@ or a moving price does not re-size a position. A lost file is not an emergency: 
 anew, and a held position near enough to them is adopted as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,19 @@ class FrozenTargets:
         """All frozen targets of an account by symbol."""
         return dict(self._rows.get(account, {}))
 
-    def put(self, account: str, changed: Mapping[str, Frozen]) -> bool:
-        """Store what differs, durably; False when nothing did. Raises OSError."""
+    def put(
+        self, account: str, changed: Mapping[str, Frozen], *, only: Container[str] | None = None
+    ) -> bool:
+        """Store what differs, durably; False when nothing did. Raises OSError.
+
+        Symbols that are not in `only` have no target any more and are dropped; None = all stay.
+        """
         rows = self._rows.get(account, {})
-        news = {s: f for s, f in changed.items() if rows.get(s) != f}
-        if not news:
+        kept = {s: f for s, f in rows.items() if only is None or s in only}
+        merged_rows = {**kept, **changed}
+        if merged_rows == rows:
             return False
-        merged = {**self._rows, account: {**rows, **news}}
+        merged = {**self._rows, account: merged_rows}
         atomic_write_json(self._path, _encode(merged))
         self._rows = merged
         return True

@@ -20,13 +20,19 @@ from core.errors import (
 )
 from core.ledger import SETTLE_MS
 from core.model import Target
+from core.open_orders import review_open_orders
 from core.reconcile import Reason
 from core.targets import compute_targets, reduces_any
 
 UNSETTLED_WAITS_MS = (1_000, 2_000)  # then 2 s each
 FAILED_WAITS_MS = (1_000, 2_000, 5_000, 10_000, 30_000)
 PASSING_MS = 5_000  # a price, an equity, an instrument that was missing may be there again
-PASSING = {"no_price", "no_quotes", "wide_spread", "mark_gap", "equity_unknown", "unsized"}
+PASSING = {
+    *("no_price", "no_quotes", "wide_spread", "mark_gap", "equity_unknown", "unsized"),
+    *("no_instrument", "disk", "old_read", "pass_over", "unpriced", "order_cap"),
+}
+OPEN_ORDERS_EVERY_MS = 600_000  # ours do not rest
+MODE_EVERY_MS = 3_600_000  # account modes and the venue's clock are read again
 SETTLING = {"read_open", "read_early", "read_reread", "reduction_waits"}
 MAX_CREDENTIAL_FAILURES = 3
 READS_FAILED_ALERT = 3
@@ -88,10 +94,11 @@ class Lane:
         """Work until cancelled."""
         while True:
             await self._until_due()
-            if self._inputs is None:
+            if self._inputs is None or self.state == "parked":
                 continue
-            if self.desk.mode is None and not await self._connect():
+            if self._needs_connecting(self._inputs) and not await self._connect():
                 continue
+            self._perhaps_review_open_orders(self._inputs)
             await self._work(self._inputs)
 
     async def close(self) -> None:
@@ -114,18 +121,41 @@ class Lane:
         self._awoken.clear()
 
     async def _connect(self) -> bool:
+        """Make the venue ready; once it was, a later failure leaves what was known in force."""
+        desk = self.desk
         try:
-            self.desk.mode = await self.desk.venue.connect()
+            desk.mode = await desk.venue.connect()
         except CredentialsError as error:
             await self._credentials_failed(error)
         except TradeEngineError as error:
+            if desk.mode is not None:
+                desk.mode_read_at_ms = desk.now_ms()
+                desk.events.emit("mode_failed", f"{error}", severity="warning", account=desk.name)
+                return True
             self._failed("connecting", str(error), error)
         else:
+            desk.mode_read_at_ms = desk.now_ms()
             self._failures = self._credential_failures = 0
             self.state, self.reason = "ready", ""
-            self.desk.events.clear(f"reads/{self.desk.name}")
+            desk.events.clear(f"reads/{desk.name}")
             return True
         return False
+
+    def _perhaps_review_open_orders(self, inputs: CycleInputs) -> None:
+        """Look at what rests, at the start and now and then, beside the passes."""
+        desk = self.desk
+        is_first = not desk.open_orders_read_at_ms
+        age_ms = desk.now_ms() - desk.open_orders_read_at_ms
+        is_idle = inputs.generation <= self._done_generation
+        if is_first or (is_idle and age_ms >= OPEN_ORDERS_EVERY_MS):
+            desk.open_orders_read_at_ms = desk.now_ms()
+            desk.spawn(review_open_orders(desk))
+
+    def _needs_connecting(self, inputs: CycleInputs) -> bool:
+        if self.desk.mode is None:
+            return True
+        is_idle = inputs.generation <= self._done_generation
+        return is_idle and self.desk.now_ms() - self.desk.mode_read_at_ms >= MODE_EVERY_MS
 
     async def _work(self, inputs: CycleInputs) -> None:
         desk = self.desk

@@ -21,7 +21,10 @@ SHORTEST_SECRET: Final = 4
 
 _secrets: set[str] = set()
 _webhook_path = re.compile(r"(/webhook/)[^\s/?#\"'\\]+")
-_standard_fields = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_standard_fields = frozenset(vars(logging.makeLogRecord({}))) | {
+    *("message", "asctime", "taskName"),
+    "color_message",  # uvicorn's, the same text again
+}
 
 
 def register_secret(value: str) -> None:
@@ -96,5 +99,6 @@ def _json_formatter(service: str) -> logging.Formatter:
             "exc_info": "trace",
         },
         static_fields={"service": service},
+        reserved_attrs=sorted(_standard_fields),
         timestamp="at",
     )

@@ -286,6 +286,8 @@ def _blockers(view: View) -> tuple[Reason, ...]:
         found.append(Reason(code="paused", text=view.mode_reason))
     if view.equity_usdt is None:
         found.append(Reason(code="equity_unknown", text="the account's equity could not be read"))
+    elif view.equity_usdt <= 0:
+        found.append(Reason(code="no_equity", text=f"equity is {view.equity_usdt} USDT"))
     found.extend(_price_trouble(view))
     attempts = view.attempts
     if attempts.increase_not_before_ms > view.now_ms:

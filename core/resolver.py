@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from core.account_desk import AccountDesk
 from core.errors import TradeEngineError
-from core.intents import engine_of
 from core.ledger import (
     Held,
     Hold,
@@ -25,6 +24,7 @@ from core.ledger import (
     reread,
 )
 from core.model import ZERO, OrderState
+from core.open_orders import cancel_order, notice_strangers
 
 ANSWER_MS = 2_000  # a send that has no answer after this is looked up
 RESTS_MS = 5_000  # an order of ours should be over by now: cancel it
@@ -92,19 +92,7 @@ class Resolver:
         if intent.status != "placed":
             await self._learn(symbol, intent, "placed", ZERO, "found open")
         if desk.now_ms() - intent.sent_at_ms >= RESTS_MS:
-            await self._cancel(symbol, intent)
-
-    async def _cancel(self, symbol: str, intent: OpenIntent) -> None:
-        try:
-            await self._desk.venue.cancel_order(symbol, intent.client_id)
-        except TradeEngineError as error:
-            self._desk.events.emit(
-                "cancel_failed",
-                f"{error}",
-                severity="warning",
-                account=self._desk.name,
-                symbol=symbol,
-            )
+            await cancel_order(desk, symbol, intent.client_id)
 
     async def _learn(
         self, symbol: str, intent: OpenIntent, status: str, filled: Decimal, reason: str
@@ -146,7 +134,7 @@ class Resolver:
                 "reread_failed", f"{error}", severity="warning", account=desk.name, symbol=symbol
             )
             return
-        self._notice_strangers(states)
+        notice_strangers(desk, states)
         await self._count_late_fills(symbol, lots, states)
         ledger = reread(desk.ledger(symbol), desk.now_ms())
         desk.journal.set_ledger(desk.name, ledger)
@@ -164,18 +152,6 @@ class Resolver:
         late = sum((r.filled_lots - counted.get(r.client_id, ZERO) for r in rows), ZERO)
         if rows and expected is not None and expected + late == lots:
             await self._desk.journal.record(self._desk.name, rows)
-
-    def _notice_strangers(self, states: Sequence[OrderState]) -> None:
-        desk = self._desk
-        for state in states:
-            engine = engine_of(state.client_id)
-            if engine is not None and engine != desk.engine_id:
-                desk.trip(
-                    "second_engine",
-                    f"orders of another engine ({engine}) on {desk.name}: stop it, then "
-                    f"`trade-engine resume --account {desk.name}`",
-                )
-                return
 
     async def _accept(
         self,

@@ -20,7 +20,7 @@ from core.errors import RejectedError, TradeEngineError
 from core.gate import Terms
 from core.model import ZERO, Equity, Mode, Order, SetLeverage, SetMarginMode
 from core.outbox import Outbox, Sent
-from core.reconcile import Decision
+from core.reconcile import Decision, Reason
 from core.settings import EngineLimits
 
 REDUCTION_ANSWER_MS = 2_000  # an unanswered reduction counts as unknown after this
@@ -45,6 +45,7 @@ class Sender:
         self._outbox = Outbox(desk, terms)
         self._went_out = False
         self.was_cut = False
+        self.refused: dict[str, Reason] = {}  # by the gate, by symbol
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_SYMBOL_REQUESTS)
 
     async def send(
@@ -160,6 +161,8 @@ class Sender:
 
     def _note(self, sent: Sent) -> None:
         if sent.outcome == "refused":
+            if sent.reason is not None:
+                self.refused[sent.order.symbol] = sent.reason
             return
         self._went_out = True
         order = sent.order

@@ -11,8 +11,8 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from core.errors import BusyError, ConfigError
@@ -100,8 +100,10 @@ class Service:
             path = self.home.state / f"{self.name}.lock"
             self._lease = await take_over(path, f"{self.name} ({path})", stop=self.stopping)
             self._lease.mark(orphan=self.orphan, stopping=self.stopping.is_set())
-            async with _beating(self):
+            async with asyncio.TaskGroup() as tasks:
+                heart = tasks.create_task(self._beat(), name="heartbeat")
                 await body(self)
+                heart.cancel()
         except Exception as error:  # noqa: BLE001 - the outermost loop of the process
             return self._end_by(error)
         else:
@@ -109,6 +111,11 @@ class Service:
             return ExitCode.OK
         finally:
             self._close()
+
+    async def _beat(self) -> None:
+        while True:
+            self.write_status(self._extra)
+            await asyncio.sleep(HEARTBEAT_S)
 
     def _install_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -144,20 +151,20 @@ class Service:
             log.error("not started", extra={"reason": str(cause)})
             return ExitCode.BUSY
         code = _exit_code(cause)
-        self._note_crash(error, cause, code)
+        self._note_crash(cause, code)
         if code is ExitCode.UNEXPECTED:
-            log.error("crashed", exc_info=error)
+            log.error("crashed", exc_info=cause)
         else:
             log.error("ended", extra={"reason": str(cause), "exit_code": int(code)})
         return code
 
-    def _note_crash(self, error: Exception, cause: Exception, code: ExitCode) -> None:
+    def _note_crash(self, cause: Exception, code: ExitCode) -> None:
         self._is_ready = False
         self._crash = {
             "type": type(cause).__name__,
             "exit_code": int(code),
             "message": redact(str(cause)),
-            "tb": redact("".join(traceback.format_exception(error))),
+            "tb": redact("".join(traceback.format_exception(cause))),
             "at_ms": _now_ms(),
         }
         if self._lease is not None:
@@ -186,22 +193,6 @@ def run_service(name: str, body: Body, *, home: Home | None = None) -> int:
             return int(runner.run(service._live(body)))  # noqa: SLF001 - same module, same life
     except KeyboardInterrupt:  # before our handlers stood
         return int(ExitCode.OK)
-
-
-@asynccontextmanager
-async def _beating(service: Service) -> AsyncIterator[None]:
-    async def beat() -> None:
-        while True:
-            service.write_status(service._extra)  # noqa: SLF001 - same module, same life
-            await asyncio.sleep(HEARTBEAT_S)
-
-    task = asyncio.create_task(beat(), name="heartbeat")
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def _single_cause(error: Exception) -> Exception:

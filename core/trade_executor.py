@@ -9,7 +9,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.account_pass import AccountPass
-from core.control import Control
 from core.cycle import CycleInputs, PassReport
 from core.events import Events
 from core.home import Home
@@ -36,7 +35,7 @@ class TradeExecutor:
         home: Home,
         *,
         settings: SettingsReader,
-        control: Callable[[], Control],
+        brakes: Callable[[], object],
         signal_manager: SignalManager,
         events: Events,
         clock: Clock,
@@ -51,12 +50,12 @@ class TradeExecutor:
         self._home = home
         self._settings = settings
         self._gate = SettingsGate()
-        self._control = control
+        self._brakes = brakes  # anything that differs when people's brakes differ
         self._events = events
         self._clock = clock
         self._symbol_details_cache = markets  # instruments by venue, kept an hour
         self._workers: list[asyncio.Task[None]] = []
-        self._last: tuple[str, tuple[Contribution, ...], Control] | None = None
+        self._last: tuple[str, tuple[Contribution, ...], object] | None = None
         self.on_change: Callable[[], None] = lambda: None
 
     def add(self, lane: Lane) -> None:
@@ -73,8 +72,7 @@ class TradeExecutor:
         configuration and never was.
         """
         contributions, settings = self._load_weight_config()
-        control = self._control()
-        mark = (settings.hash, contributions, control)
+        mark = (settings.hash, contributions, self._brakes())
         if self.inputs is None or mark != self._last:
             self._last = mark
             generation = 0 if self.inputs is None else self.inputs.generation + 1

@@ -17,12 +17,7 @@ from account_processors.transport.raw_client import RawClient, Trip, implicit, o
 from account_processors.transport.rows import dig, rows_at, text
 from account_processors.transport.server_clock import ServerClock
 from account_processors.transport.windows import Priority
-from core.errors import (
-    NotPlacedError,
-    RateLimitedError,
-    TransientError,
-    UnknownOutcomeError,
-)
+from core.errors import NotPlacedError, RateLimitedError, TransientError
 
 READ_TRIES: Final = 2
 MOST_PAGES: Final = 50
@@ -118,7 +113,7 @@ class Caller:
         orders: int = 0,
         is_setting: bool = False,
     ) -> object | None:
-        """Send a write, once; gives ccxt's result, None for a setting that was so already.
+        """Send a write, once; gives ccxt's unchecked result, None for a setting already so.
 
         `orders` > 0 uses up what was reserved for them. Raises UnknownOutcomeError, RejectedError,
         NotPlacedError or a child of it, CredentialsError.
@@ -132,14 +127,11 @@ class Caller:
             await self.limiter.take_reserved(route, priority, orders)
         else:
             await self.limiter.take(route, priority)
-        result, trip, verdict = await self._send(route, send, is_write=True)
+        result, _, verdict = await self._send(route, send, is_write=True)
         if verdict is not None:
             if is_setting and verdict.meaning == "already_so":
                 return None
             raise verdict.error
-        if trip.is_garbled:
-            msg = f"{self.profile.exchange}: the reply to a write was no JSON"
-            raise UnknownOutcomeError(msg)
         return result
 
     async def _have_the_time(self) -> None:

@@ -5,7 +5,6 @@ from typing import Final
 from core.ports import Clock
 
 TOLERANCE_MS: Final = 5_000  # beyond it nothing is opened: other times are wrong as well then
-MAX_AGE_MS: Final = 600_000  # a host's clock drifts
 
 
 class ServerClock:
@@ -13,15 +12,8 @@ class ServerClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._measured_at_ms: int | None = None
         self.offset_ms = 0
-
-    @property
-    def is_stale(self) -> bool:
-        """True until measured, after a refused timestamp, and 10 minutes later."""
-        if self._measured_at_ms is None:
-            return True
-        return self._clock.monotonic_ms() - self._measured_at_ms > MAX_AGE_MS
+        self.is_stale = True  # until measured, and after a refused timestamp
 
     @property
     def is_beyond_tolerance(self) -> bool:
@@ -35,8 +27,8 @@ class ServerClock:
     def set(self, *, server_ms: int, sent_at_ms: int, answered_at_ms: int) -> None:
         """Take a measurement: the venue read its clock halfway through the round trip."""
         self.offset_ms = server_ms - (sent_at_ms + answered_at_ms) // 2
-        self._measured_at_ms = self._clock.monotonic_ms()
+        self.is_stale = False
 
     def doubt(self) -> None:
         """Have it measured again before the next signed request."""
-        self._measured_at_ms = None
+        self.is_stale = True

@@ -91,7 +91,7 @@ async def test_a_fault_on_an_order(
 
 
 @pytest.mark.parametrize("shape", ["html", "truncated", "empty"])
-async def test_a5_rubbish_after_the_order_was_taken_has_no_id(
+async def test_rubbish_after_the_order_was_taken_has_no_id(
     server: PaperServer, client: Client, shape: str
 ) -> None:
     server.add_fault("garbage", shape=shape, endpoint="/v5/order/create", count=1)
@@ -101,7 +101,7 @@ async def test_a5_rubbish_after_the_order_was_taken_has_no_id(
     assert size(server) == 1
 
 
-async def test_a27_an_empty_read_says_200_and_nothing(server: PaperServer, client: Client) -> None:
+async def test_an_empty_read_says_200_and_nothing(server: PaperServer, client: Client) -> None:
     await client.create_order(ETH, "market", "buy", 1)
     server.add_fault("empty", endpoint="/v5/position/list", count=1)
 
@@ -110,7 +110,7 @@ async def test_a27_an_empty_read_says_200_and_nothing(server: PaperServer, clien
     assert len(await client.fetch_positions()) == 1
 
 
-async def test_a31_a_stale_read_shows_the_past(
+async def test_a_stale_read_shows_the_past(
     server: PaperServer, client: Client, clock: TurnedClock
 ) -> None:
     frozen = server.add_fault("stale", endpoint="/v5/position/list")
@@ -126,7 +126,7 @@ async def test_a31_a_stale_read_shows_the_past(
     assert len(await client.fetch_positions()) == 2
 
 
-async def test_a2_a_portfolio_account_has_no_leverage(server: PaperServer, client: Client) -> None:
+async def test_a_portfolio_account_has_no_leverage(server: PaperServer, client: Client) -> None:
     await client.create_order(ETH, "market", "buy", 1)
     server.add_fault(
         "fields", endpoint="/v5/position/list", values={"leverage": "", "liqPrice": None}

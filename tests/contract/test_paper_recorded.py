@@ -1,26 +1,20 @@
 """What ccxt was seen to send is understood; what we answer has the shape it was seen to parse."""
 
-import hashlib
-import hmac
-import json
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeAlias
-from urllib.parse import urlencode
+from typing import Any
 
 import aiohttp
 import orjson
 import pytest
-from yarl import URL
 
 from paper_exchange.server import PaperServer
-from tests.contract.paper_clients import MAIN
+from tests.contract.paper_clients import MAIN, Json, request_of, send
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT.parent / "shared" / "data" / "ccxt_recorded" / "bybit.json"
 SHAPES = orjson.loads((ROOT / "tests" / "data" / "paper" / "bybit_shapes.json").read_bytes())
-Json: TypeAlias = Any
 JSON_TYPES = {"text": str, "number": int, "flag": bool}
 NOT_OUR_STATE = {  # business answers to recorded requests that name orders and modes we have not
     "create_order hedged open long": 10001,  # position idx not match position mode
@@ -38,31 +32,6 @@ async def server() -> AsyncIterator[PaperServer]:
     async with PaperServer(accounts=[MAIN], limits=False) as running:
         running.pin(BTCUSDT="60000", ETHUSDT="3328")
         yield running
-
-
-async def send(server: PaperServer, request: dict[str, Any]) -> tuple[int, Json]:
-    """Send a request as recorded, but for key, time and signature."""
-    query = request.get("raw_query") or urlencode(request["query"], safe="%")
-    body = (
-        b""
-        if request["body"] is None
-        else json.dumps(request["body"], separators=(",", ":")).encode()
-    )
-    headers = {k: v for k, v in request["headers"].items() if k not in {"Host", "Content-Length"}}
-    if "X-BAPI-SIGN" in headers:
-        stamp = str(server.exchange.clock.now_ms())
-        head = stamp + MAIN.api_key + headers["X-BAPI-RECV-WINDOW"]
-        payload = query.encode() if request["method"] == "GET" else body
-        secret = (MAIN.api_secret or "").encode()
-        sign = hmac.new(secret, head.encode() + payload, hashlib.sha256).hexdigest()
-        headers |= {"X-BAPI-API-KEY": MAIN.api_key, "X-BAPI-TIMESTAMP": stamp, "X-BAPI-SIGN": sign}
-    address = f"{server.url}/bybit{request['path']}" + (f"?{query}" if query else "")
-    url = URL(address, encoded=True)  # as it is: the signature is over these bytes
-    async with (
-        aiohttp.ClientSession() as session,
-        session.request(request["method"], url, data=body or None, headers=headers) as answer,
-    ):
-        return answer.status, orjson.loads(await answer.read())
 
 
 def recorded_calls() -> list[Any]:
@@ -83,13 +52,6 @@ async def test_recorded_requests_are_understood(server: PaperServer, call: dict[
         expected = NOT_OUR_STATE.get(call["call"], 0)
         assert (status, answer["retCode"]) == (200, expected), answer["retMsg"]
         assert answer["retMsg"] == "OK" or expected
-
-
-def request_of(method: str, path: str, **params: object) -> dict[str, Any]:
-    headers = {"X-BAPI-SIGN": "", "X-BAPI-RECV-WINDOW": "5000", "Content-Type": "application/json"}
-    is_get = method == "GET"
-    query, body = (params, None) if is_get else ({}, params)
-    return {"method": method, "path": path, "query": query, "body": body, "headers": headers}
 
 
 ETH_ORDER = {"category": "linear", "symbol": "ETHUSDT", "side": "Buy", "qty": "1"}

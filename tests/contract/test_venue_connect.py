@@ -5,7 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.errors import ClockSkewError, CredentialsError, RateLimitedError, TransientError
+from core.errors import (
+    ClockSkewError,
+    CredentialsError,
+    NotPlacedError,
+    RateLimitedError,
+    TransientError,
+)
 from core.model import PlacedOrder
 from tests.contract.venue_cases import (
     BTC,
@@ -215,6 +221,55 @@ async def test_b17_a_ban_at_connect_is_told_with_its_length(kit: Bench) -> None:
         await kit.venue().connect()
 
     assert caught.value.retry_after_s == 600
+
+
+async def test_b18_a_clock_that_was_set_wrong_meanwhile_opens_nothing_more(kit: Bench) -> None:
+    venue = await kit.connected()
+    kit.clock.wrong_by_ms = -60_000
+    (first,) = await venue.place_orders([order("te01")])
+    (second,) = await venue.place_orders([order("te02")])
+
+    assert [type(first), type(second)] == [ClockSkewError, ClockSkewError]
+    assert kit.paths() == [CREATE, TIME]  # refused by the venue, then by us
+    assert kit.size() == 0
+
+
+async def test_b18_a_reply_without_a_time_is_an_error(kit: Bench) -> None:
+    kit.server.add_fault("fields", endpoint=TIME, values={"time": "soon"})
+    with pytest.raises(TransientError):
+        await kit.venue().connect()
+
+
+async def test_an_order_before_the_instruments_are_known_is_not_placed(kit: Bench) -> None:
+    venue = kit.venue()
+    kit.server.add_fault("garbage", endpoint=INSTRUMENTS)
+    (outcome,) = await venue.place_orders([order()])
+
+    assert type(outcome) is NotPlacedError
+    assert kit.server.requests(CREATE) == []
+
+
+@pytest.mark.parametrize("kind", ["ip_ban", "garbage", "maintenance"])
+async def test_placing_never_raises_whatever_keeps_it_from_the_time(kit: Bench, kind: str) -> None:
+    venue = await kit.connected()
+    kit.market.server_clock.doubt()
+    kit.server.add_fault(kind, endpoint=TIME)
+    (outcome,) = await venue.place_orders([order()])
+
+    assert isinstance(outcome, NotPlacedError)
+    assert kit.server.requests(CREATE) == []
+
+
+async def test_closing_ends_a_reading_on_its_way() -> None:
+    async with bench() as kit:
+        kit.server.add_fault("hang_after", endpoint=INSTRUMENTS)
+        connecting = asyncio.create_task(kit.venue().connect())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(connecting), 0.2)
+        await kit.market.close()
+        await asyncio.gather(connecting, return_exceptions=True)
+
+        assert connecting.done()
 
 
 async def test_a_closed_venue_opens_again(kit: Bench) -> None:

@@ -291,6 +291,7 @@ async def test_a17_a_leverage_that_is_so_already_is_success(kit: Bench) -> None:
         ({"kind": "refuse", "code": 110013, "text": "risk limit"}, RejectedError),
         ({"kind": "drop_after"}, UnknownOutcomeError),
         ({"kind": "garbage"}, UnknownOutcomeError),
+        ({"kind": "fields", "values": {"retCode": "00"}}, TradeEngineError),
     ],
 )
 async def test_a17_any_other_answer_to_a_leverage_is_an_error(

@@ -58,6 +58,7 @@ class Faults:
     late_fill: float = 0
     partial_fill: float = 0
     rejected: float = 0
+    rejection_kinds: tuple[str, ...] = ("margin", "price", "other")
     not_placed: float = 0
     look_up_fails: float = 0
     max_latency_s: float = 0.05
@@ -219,7 +220,7 @@ class FakeVenue:
         if self._happens(self.faults.not_placed):
             return self.rng.choice([RateLimitedError("429"), NotPlacedError("clock")])
         if self._happens(self.faults.rejected):
-            return RejectedError("no margin", kind=self.rng.choice(["margin", "price", "other"]))
+            return RejectedError("no margin", kind=self.rng.choice(self.faults.rejection_kinds))
         if order.client_id in self.orders:
             return RejectedError("duplicate", kind="duplicate_id")
         if self._happens(self.faults.lost_reply):

@@ -6,7 +6,7 @@ What a crash loses is thrown away (`crash`), what is on disk is kept: the journa
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -84,11 +84,13 @@ class RecordedTargets(FrozenTargets):
 
     lots_by_version: dict[str, Decimal]
 
-    def put(self, account: str, changed: Mapping[str, Frozen]) -> bool:
+    def put(
+        self, account: str, changed: Mapping[str, Frozen], *, only: Container[str] | None = None
+    ) -> bool:
         self.lots_by_version.update(
             {f.version: f.lots for f in changed.values() if f.lots is not None}
         )
-        return super().put(account, changed)
+        return super().put(account, changed, only=only)
 
 
 class Engine:

@@ -22,6 +22,16 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
+def whole(short_folder: Path) -> Iterator[Installation]:
+    """Give this checkout itself, with its real services."""
+    if not (ROOT / ".venv" / "bin" / "python").exists():
+        pytest.skip("there is no .venv here: run ./trade-engine test")
+    installation = Installation(ROOT, short_folder)
+    yield installation
+    installation.end()
+
+
+@pytest.fixture
 def small(short_folder: Path) -> Iterator[Installation]:
     """Give a copy of this checkout whose services do nothing but live."""
     checkout = short_folder / "checkout"

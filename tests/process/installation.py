@@ -75,11 +75,11 @@ class Installation:
         document: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return document
 
-    def pm2(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def pm2(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         pm2 = ROOT / "node_modules" / "pm2" / "bin" / "pm2"
         return subprocess.run(  # noqa: S603 - this test's own words
             [str(node()), str(pm2), *words],
-            env=self.environment,
+            env=self.environment | variables,
             cwd="/",
             capture_output=True,
             text=True,

@@ -57,6 +57,7 @@ def test_up_drops_the_paper_exchange_when_no_account_needs_it(small: Installatio
 
     assert document["paper_exchange_url"] is None
     assert "paper-exchange" not in document["apps"]
+    assert "paper-exchange" not in small.pm2("jlist").stdout
 
 
 def test_a_killed_service_is_back_by_itself(small: Installation) -> None:
@@ -113,6 +114,21 @@ def test_another_s_app_of_our_name_is_refused_and_left_alone(
     assert json.loads(small.pm2("jlist").stdout)[0]["pm2_env"]["status"] == "online"
 
 
+def test_our_script_in_another_folder_or_home_is_another_s_app(small: Installation) -> None:
+    small.up()
+    elsewhere = small.run("up", TRADE_ENGINE_HOME=str(small.checkout))
+    assert (elsewhere.returncode, "set PM2_HOME" in elsewhere.stderr) == (4, True)
+    small.pm2("delete", "monitor")
+    script = str(small.checkout / "monitor" / "app.py")
+    python = ("--interpreter", str(small.checkout / ".venv" / "bin" / "python"))
+    small.pm2("start", script, "--name", "monitor", *python, "--cwd", str(small.home.root))
+
+    refused = small.run("up")
+
+    assert refused.returncode == 4
+    assert f"runs monitor (pid {small.pids()['monitor']})" in refused.stderr
+
+
 def test_a_pm2_home_that_would_hang_is_refused(small: Installation) -> None:
     refused = small.run("up", PM2_HOME="/tmp/" + "x" * 100)  # noqa: S108
 
@@ -133,7 +149,8 @@ def test_a_service_that_refuses_its_configuration_is_told_with_78(small: Install
 def test_a_bare_pm2_start_gives_the_same_apps_and_no_secret(small: Installation) -> None:
     small.up()
     small.run("down")
-    started = small.pm2("start", str(small.checkout / "ecosystem.config.js"))
+    ecosystem = str(small.checkout / "ecosystem.config.js")
+    started = small.pm2("start", ecosystem, SOME_SECRET="planted-by-the-caller")
     assert started.returncode == 0, started.stderr
     eventually(lambda: small.part("monitor")["ready"])
     rows = json.loads(small.pm2("jlist").stdout.splitlines()[-1])
@@ -142,6 +159,7 @@ def test_a_bare_pm2_start_gives_the_same_apps_and_no_secret(small: Installation)
     assert small.up()["apps"]["monitor"]["pid"] == small.part("monitor")["pid"]
     secret = json.loads(small.home.credentials.read_text())["accounts"][0]["api_secret"]
     assert secret not in json.dumps(rows)
+    assert "planted-by-the-caller" not in json.dumps(rows)
     assert rows[0]["pm2_env"]["PYTHONDONTWRITEBYTECODE"] == ""
 
 

@@ -1,48 +1,25 @@
 """The rate limiter: exact windows, who goes first, what is given back; on virtual time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from account_processors.bybit import PROFILE
 from account_processors.transport.limiter import COMMAND_SHARE, Limiter, Route
-from account_processors.transport.profile import Budget
 from account_processors.transport.windows import Priority
-from core.errors import RateLimitedError
-from tests.virtual_time import VirtualClock, run_virtually
-
-REDUCE, INCREASE, READ = Priority
-ORDER = Route("v", "a", "order")
-OTHER = Route("v", "b", "order")
-POSITIONS = Route("v", "a", "positions")
-BUDGETS = (
-    Budget(group="ip", limit=20, window_ms=5000, scope="ip", reserve=4, source="test"),
-    Budget(group="order", limit=5, reserve=1, is_shared=False, source="test"),
-    Budget(group="positions", limit=10, source="test"),
+from tests.unit.limiter_scene import (
+    INCREASE,
+    ORDER,
+    OTHER,
+    POSITIONS,
+    READ,
+    REDUCE,
+    limiter_of,
+    now,
+    played,
 )
-
-
-def limiter_of(budgets: tuple[Budget, ...] = BUDGETS, share: float = 1) -> Limiter:
-    limiter = Limiter(VirtualClock(), share=share)
-    limiter.add_venue("v", budgets)
-    return limiter
-
-
-def now() -> int:
-    return VirtualClock().monotonic_ms()
-
-
-def played(scene: Callable[[Limiter], Awaitable[None]]) -> None:
-    async def play() -> None:
-        limiter = limiter_of()
-        await scene(limiter)
-        await limiter.close()
-
-    run_virtually(play())
+from tests.virtual_time import run_virtually
 
 
 def most_in_any(window_ms: int, sent: list[tuple[int, int]]) -> int:
@@ -221,127 +198,6 @@ def test_more_than_ever_fits_is_reserved_in_part() -> None:
         assert now() == 0
         assert limiter.most_orders(ORDER, INCREASE) == 4
         assert limiter.most_orders(ORDER, REDUCE) == 5
-
-    played(scene)
-
-
-def test_b17_a_refusal_opens_the_breaker_and_one_probe_closes_it() -> None:
-    async def scene(limiter: Limiter) -> None:
-        limiter.refused(ORDER, "group", 1)
-        first = asyncio.create_task(limiter.take(ORDER, REDUCE))
-        second = asyncio.create_task(limiter.take(ORDER, REDUCE))
-        await first
-        moment = now()
-        await asyncio.sleep(5)
-
-        assert moment == 1000
-        assert not second.done()  # it waits for the probe's answer
-
-        limiter.succeeded(ORDER)
-        await second
-
-    played(scene)
-
-
-def test_b17_a_ban_is_told_at_once_with_its_length() -> None:
-    async def scene(limiter: Limiter) -> None:
-        limiter.refused(ORDER, "ip", 600)
-        with pytest.raises(RateLimitedError) as caught:
-            await limiter.take(Route("v", "", "ip"), READ)
-        with pytest.raises(RateLimitedError):
-            await limiter.reserve(OTHER, REDUCE, 1)
-
-        assert caught.value.retry_after_s == 600
-        assert now() == 0
-
-    played(scene)
-
-
-def test_who_waits_when_the_ban_comes_is_told_too() -> None:
-    async def scene(limiter: Limiter) -> None:
-        await limiter.take(ORDER, REDUCE, 5)
-        waiting = asyncio.create_task(limiter.take(ORDER, REDUCE))
-        await asyncio.sleep(0.1)
-        limiter.refused(POSITIONS, "ip", 60)
-        with pytest.raises(RateLimitedError):
-            await waiting
-
-        assert now() == 100
-
-    played(scene)
-
-
-def test_a_refused_endpoint_leaves_the_others_open() -> None:
-    async def scene(limiter: Limiter) -> None:
-        limiter.refused(POSITIONS, "group", 60)
-        await limiter.take(ORDER, REDUCE)
-
-        assert now() == 0
-
-    played(scene)
-
-
-def test_a_probe_that_is_refused_waits_longer_each_time() -> None:
-    async def scene(limiter: Limiter) -> None:
-        moments = []
-        for _ in range(3):
-            limiter.refused(ORDER, "group", 1)
-            try:
-                await limiter.take(ORDER, REDUCE)
-            except RateLimitedError as error:
-                await asyncio.sleep(error.retry_after_s)
-                await limiter.take(ORDER, REDUCE)
-            moments.append(now())
-
-        gaps = [after - before for before, after in pairwise([0, *moments])]
-        assert gaps == [1000, 2000, 4000]
-
-    played(scene)
-
-
-def test_a_probe_that_got_no_answer_lets_the_next_one_try() -> None:
-    async def scene(limiter: Limiter) -> None:
-        limiter.refused(ORDER, "group", 1)
-        await limiter.take(ORDER, REDUCE)
-        limiter.unanswered(ORDER)
-        await limiter.take(ORDER, REDUCE)
-
-        assert now() == 1000
-
-    played(scene)
-
-
-def test_headers_tell_of_requests_that_others_made_with_the_key() -> None:
-    async def scene(limiter: Limiter) -> None:
-        await limiter.take(POSITIONS, READ)
-        limiter.observe(POSITIONS, limit=10, remaining=1, reset_in_ms=None)
-        await limiter.take(POSITIONS, READ)
-        moment = now()
-        await limiter.take(POSITIONS, READ)
-
-        assert moment == 0
-        assert now() >= 1000
-
-    played(scene)
-
-
-def test_a_lower_limit_in_the_headers_is_taken_over() -> None:
-    async def scene(limiter: Limiter) -> None:
-        limiter.observe(ORDER, limit=2, remaining=2, reset_in_ms=None)
-        await limiter.take(ORDER, REDUCE, 2)
-        await limiter.take(ORDER, REDUCE, 1)
-
-        assert now() >= 1000
-
-    played(scene)
-
-
-def test_a_used_up_budget_waits_for_the_reset_of_the_headers() -> None:
-    async def scene(limiter: Limiter) -> None:
-        limiter.observe(POSITIONS, limit=10, remaining=0, reset_in_ms=3000)
-        await limiter.take(POSITIONS, READ)
-
-        assert now() >= 3000
 
     played(scene)
 

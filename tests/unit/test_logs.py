@@ -47,6 +47,13 @@ def test_a_record_is_one_json_line_with_its_fields(capsys: Capture) -> None:
     assert (record["service"], record["at"][-6:]) == ("trade-engine", "+00:00")
 
 
+def test_a_server_s_coloured_copy_of_its_text_is_left_out(capsys: Capture) -> None:
+    configure_logging("monitor")
+    logging.getLogger("uvicorn.error").info("up", extra={"color_message": "\x1b[36mup"})
+
+    assert "color_message" not in capsys.readouterr().err
+
+
 def test_a_traceback_is_in_the_same_line(capsys: Capture) -> None:
     configure_logging("trade-engine")
     try:

@@ -1,4 +1,4 @@
-"""The exchange keeps the past of its accounts, and knows before from after within one millisecond."""
+"""The exchange remembers the past of its accounts, and tells before from after within a ms."""
 
 from decimal import Decimal
 

@@ -1,0 +1,49 @@
+"""Orders that rest at a venue although ours should not: lost ones of ours, and other engines'."""
+
+from collections.abc import Sequence
+
+from core.account_desk import AccountDesk
+from core.errors import TradeEngineError
+from core.intents import engine_of
+from core.model import Mode, OrderState
+
+
+async def review_open_orders(desk: AccountDesk) -> None:
+    """Trip the account for another engine's order; cancel ours that the journal does not know."""
+    try:
+        states = await desk.venue.fetch_open_orders()
+    except TradeEngineError as error:
+        desk.events.emit("open_orders_failed", f"{error}", severity="warning", account=desk.name)
+        return
+    desk.open_orders_read_at_ms = desk.now_ms()
+    notice_strangers(desk, states)
+    for state in states:
+        is_known = any(i.client_id == state.client_id for i in desk.ledger(state.symbol).open)
+        if engine_of(state.client_id) == desk.engine_id and not is_known:
+            await cancel_order(desk, state.symbol, state.client_id)
+
+
+def notice_strangers(desk: AccountDesk, states: Sequence[OrderState]) -> None:
+    """Trip the account when an order bears another engine's id (A25)."""
+    for state in states:
+        engine = engine_of(state.client_id)
+        if engine is not None and engine != desk.engine_id:
+            desk.trip(
+                "second_engine",
+                f"orders of another engine ({engine}) on {desk.name}: stop it, then "
+                f"`trade-engine resume --account {desk.name}`",
+            )
+            return
+
+
+async def cancel_order(desk: AccountDesk, symbol: str, client_id: str) -> None:
+    """Ask for a cancel, unless a brake says that nothing may be sent."""
+    brakes = desk.gate.brakes(desk.name, symbol)
+    if brakes.mode is Mode.HALT or brakes.is_dry_run:
+        return
+    try:
+        await desk.venue.cancel_order(symbol, client_id)
+    except TradeEngineError as error:
+        desk.events.emit(
+            "cancel_failed", f"{error}", severity="warning", account=desk.name, symbol=symbol
+        )
