@@ -30,6 +30,7 @@ PASSING_MS = 5_000  # a price, an equity, an instrument that was missing may be 
 PASSING = {
     *("no_price", "no_quotes", "wide_spread", "mark_gap", "equity_unknown", "unsized"),
     *("no_instrument", "disk", "old_read", "pass_over", "unpriced", "order_cap"),
+    "rate_limited",
 }
 OPEN_ORDERS_EVERY_MS = 600_000  # ours do not rest
 MODE_EVERY_MS = 3_600_000  # account modes and the venue's clock are read again

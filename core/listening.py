@@ -36,12 +36,12 @@ def url_of(listener: socket.socket) -> str:
 
 
 def _candidates(port: int, last_used: int | None) -> Iterator[int]:
-    yield port
-    if port == 0:
-        return
+    if port:
+        yield port
     if last_used is not None and last_used != port:
-        yield last_used
-    yield from range(port + 1, min(port + 1 + NEIGHBOURS, 65_536))
+        yield last_used  # a restart keeps its address
+    if port:
+        yield from range(port + 1, min(port + 1 + NEIGHBOURS, 65_536))
     yield 0
 
 

@@ -56,7 +56,11 @@ class Outbox:
         self, kind: SendKind, orders: Sequence[Order], versions: Mapping[str, str]
     ) -> tuple[Sent, ...]:
         desk = self._desk
-        await desk.venue.wait_turn(kind, len(orders))
+        try:
+            await desk.venue.wait_turn(kind, len(orders))
+        except NotPlacedError as error:
+            reason = Reason(code="rate_limited", text=str(error))
+            return tuple(Sent(order=o, outcome="refused", reason=reason) for o in orders)
         let_go, refused = self._ask(orders)
         if not let_go:
             return refused

@@ -161,7 +161,7 @@ class SourceReader:
             self._retry_at_s = time.monotonic() + RETRY_S
         self._was_seen = True
         problem = f"{problem}; put the files of {self._folder} back, or restart its service"
-        if problem != self.problem:
+        if not self.problem:
             log.error("signals unreadable", extra={"source": self.name, "reason": problem})
         self.problem = problem
 

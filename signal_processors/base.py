@@ -107,7 +107,7 @@ class SignalWriter:
         self._tentative: dict[str, SymbolState] = {}
         self._covered: Position | None = None
         self._confirmed_at_ms: int | None = None
-        self._marks: deque[tuple[int, Position | None]] = deque()
+        self._marks: deque[tuple[int, Position]] = deque()  # where the journal stood, and when
         self._saving: asyncio.Task[None] | None = None
         self._is_dirty = False
         self._is_closing = asyncio.Event()
@@ -134,7 +134,8 @@ class SignalWriter:
         self._states = dict(recovered.states)
         self._covered = recovered.covered
         self._confirmed_at_ms = recovered.confirmed_at_ms
-        self._marks.append((self._clock.now_ms(), recovered.memory_from))
+        if recovered.memory_from is not None:
+            self._marks.append((self._clock.now_ms(), recovered.memory_from))
         self._fold.restore(recovered)
         if recovered.is_checkpoint_stale:
             self._schedule_checkpoint()
@@ -192,7 +193,7 @@ class SignalWriter:
         before = self._covered or Position(position.file, 0)
         if not self._marks or abs(now_ms - self._marks[-1][0]) >= MARK_EVERY_MS:
             self._marks.append((now_ms, before))
-        while len(self._marks) > 1 and abs(now_ms - self._marks[1][0]) > MEMORY_MS:
+        while len(self._marks) > 1 and abs(now_ms - self._marks[1][0]) >= MEMORY_MS:
             self._marks.popleft()
         self._covered = position
         self._states.update(self._tentative)

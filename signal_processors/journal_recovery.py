@@ -50,7 +50,7 @@ def recover(folder: Path) -> Recovered:
         return Recovered(
             states=_folded({}, rows),
             covered=tail.position,
-            memory_from=None,
+            memory_from=tail.position and Position(tail.position.file, 0),
             new_rows=rows,
             recent_rows=rows,
             is_checkpoint_stale=bool(rows),

@@ -140,7 +140,7 @@ def _what(detail: ErrorDetails, model: type[BaseModel], last: str) -> str:
     if kind in SHAPES:
         return SHAPES[kind]  # without the value: a key may stand where an object should
     text = _rule(kind, context) or _plain(detail["msg"])
-    return text + _was(detail["input"], last, known_keys(model))
+    return text + _was(detail["input"], last)
 
 
 def _rule(kind: str, context: dict[str, Any]) -> str:
@@ -164,10 +164,9 @@ def _plain(text: str) -> str:
     return text.replace("Input should be a valid", "must be a").replace("Input should", "must")
 
 
-def _was(given: object, key: str, known: set[str]) -> str:
+def _was(given: object, key: str) -> str:
     """Repeat the value where it cannot be a secret."""
-    is_unknown = key not in known and not known.isdisjoint(SECRET_KEYS)
-    if key in SECRET_KEYS or is_unknown:
+    if key in SECRET_KEYS:
         return ""
     if given is None or isinstance(given, bool | int | float | str):
         shown = "null" if given is None else str(given)

@@ -140,6 +140,8 @@ class Stage:
     # --- the engine
     async def start(self) -> None:
         """Start the engine's process, without a process."""
+        self.reports.clear()
+        self.first_with.clear()
         self.engine = Engine(self.home)
         self.engine.replay()
         self.engine.executor.on_change = self._collect

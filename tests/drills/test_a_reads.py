@@ -44,14 +44,14 @@ async def test_a1_failed_position_read_sends_nothing(
     async with stage(tmp_path, request_timeout_s=0.3) as here:
         await long_a_tenth(here)
         here.server.add_fault(endpoint=POSITIONS, **fault)  # type: ignore[arg-type] # its kind
-        signal = await here.alert("long", "4/100")
-        await here.passed(2, since=signal, where=failed)
+        await here.passed(since=await here.alert("long", "4/100"), where=failed)
+        await here.passed(since=await here.alert("long", "5/100"), where=failed)
 
         assert here.orders() == []
         assert here.held() == Decimal("0.1")
         assert here.status()["read_failures"]
         here.server.clear_faults()
-        await here.settled(signal)
+        await here.settled(await here.alert("long", "4/100"))
         assert here.held() == here.passes()[-1].symbols[BTC].target_lots
         assert len(here.orders()) == 1
 
@@ -69,7 +69,7 @@ async def test_a1_the_third_failed_read_raises_an_alert(tmp_path: Path) -> None:
         assert "reads/main" in here.alerts()
         assert here.orders() == []
         here.server.clear_faults()
-        await here.settled(signal)
+        await here.settled(await here.alert("long", "4/100"))
         assert "reads/main" not in here.alerts()
 
 
@@ -121,12 +121,11 @@ async def test_a2_a_row_without_a_size_is_unknown_and_only_that_symbol(
     """Must happen: nothing for the symbol whose size is unreadable; the other symbol trades."""
     async with stage(tmp_path) as here:
         await long_a_tenth(here)
-        fault = here.server.add_fault("fields", endpoint=POSITIONS, values={"size": size}, count=1)
-        here.server.remove_fault(fault)
         here.server.add_fault("fields", endpoint=POSITIONS, values={"size": size})
         await here.alert("long", "4/100")
-        await here.alert("long", "1/100", symbol=ETH)
+        signal = await here.alert("long", "1/100", symbol=ETH)
         await here.until(lambda: here.held(ETH) != 0, "ETH bought")
+        await here.passed(since=signal)
 
         assert {o.symbol for o in here.orders()} == {ETH}
         assert "read_unreadable" in here.symbol_status()["reason"]
@@ -141,14 +140,14 @@ async def test_a27_an_empty_list_while_margin_is_in_use_buys_nothing(tmp_path: P
     async with stage(tmp_path) as here:
         await long_a_tenth(here)
         here.server.add_fault("empty", endpoint=POSITIONS)
-        signal = await here.alert("long", "4/100")
-        await here.passed(2, since=signal, where=failed)
+        await here.passed(since=await here.alert("long", "5/100"), where=failed)
+        await here.passed(since=await here.alert("long", "4/100"), where=failed)
 
         assert here.orders() == []
         assert "margin is in use" in str(here.status()["read_failures"])
         assert not here.symbol_status()["hold"]
         here.server.clear_faults()
-        await here.settled(signal)
+        await here.settled(await here.alert("long", "3/100"))
         assert len(here.orders()) == 1
 
 
@@ -166,7 +165,7 @@ async def test_a31_a_read_that_does_not_show_our_fill_yet_buys_no_second_time(
         here.server.add_fault("stale", endpoint=POSITIONS)  # as it stands now, for ever
         signal = await here.alert("long", "2/100")
         await here.until(lambda: here.held() == Decimal("0.1"), "filled")
-        await here.passed(3, since=signal, where=lambda r: r.is_unsettled)
+        await here.passed(2, since=signal, where=lambda r: r.is_unsettled)
 
         assert len(here.orders()) == 1
         assert here.symbol_status()["reason"].startswith("read_")

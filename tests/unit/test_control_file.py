@@ -153,13 +153,19 @@ def test_a_file_that_vanished_keeps_the_decisions_read_before(home: Home) -> Non
     assert "gone" in control.problem
 
 
-def test_an_unreadable_file_is_read_again_once_it_can_be(home: Home) -> None:
-    reader = ControlReader(home)
-    reader.read()
-    control_path(home).mkdir(parents=True)
-    assert reader.read().problem
-    control_path(home).rmdir()
+def test_a_file_that_can_be_read_again_is_though_it_looks_the_same(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_mode(home, BTC, Mode.PAUSE, who="ann", now_ms=1)
+    settle(home)
+    reader = ControlReader(home)
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        assert reader.read().is_unknown
 
     assert reader.read().problem == ""
 

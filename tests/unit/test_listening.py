@@ -25,6 +25,14 @@ def test_the_port_used_last_time_comes_before_a_new_one() -> None:
             assert listener.getsockname()[1] == last
 
 
+def test_any_port_means_last_time_s_when_that_is_free() -> None:
+    with bind_port("127.0.0.1", 0) as probe:
+        last = probe.getsockname()[1]
+
+    with bind_port("127.0.0.1", 0, last_used=last) as listener:
+        assert listener.getsockname()[1] == last
+
+
 def test_a_busy_port_gives_the_next_free_one() -> None:
     with bind_port("127.0.0.1", 0) as other:
         wished = other.getsockname()[1]

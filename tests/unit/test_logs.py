@@ -93,7 +93,7 @@ def test_c2_a_secret_reaches_no_line(capsys: Capture, secret: str) -> None:
 
 def test_c2_a_webhook_path_is_masked_without_being_registered(capsys: Capture) -> None:
     configure_logging("tradingview-endpoint")
-    logging.getLogger("uvicorn.access").info("POST /webhook/Abc_-123?x=1 200")
+    logging.getLogger("access").info("POST /webhook/Abc_-123?x=1 200")
 
     assert json.loads(capsys.readouterr().err)["event"] == "POST /webhook/***?x=1 200"
 

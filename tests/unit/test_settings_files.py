@@ -202,6 +202,26 @@ def test_an_unreadable_file_is_not_an_empty_one(home: Home) -> None:
     assert "cannot be read" in after.problems[0].text
 
 
+def test_a_file_that_can_be_read_again_is_though_it_looks_the_same(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_settings(home)
+    real, refused = Path.read_bytes, home.root / "asset_mapping_config.json"
+
+    def read_bytes(path: Path) -> bytes:
+        if path == refused:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path)
+
+    reader = SettingsReader(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read_bytes)
+        assert "Permission denied" in reader.read().problems[0].text
+        assert reader.read() is reader.read()
+
+    assert reader.read().problems == ()
+
+
 def test_without_any_file_nothing_is_traded_and_what_to_run_is_told(tmp_path: Path) -> None:
     read = load_settings(Home(tmp_path))
 
@@ -291,6 +311,8 @@ def test_the_hash_tells_content_not_secrets_nor_layout(home: Home) -> None:
     put(home, "engine_config.json", orjson.dumps(ENGINE, option=orjson.OPT_INDENT_2))
     assert load_settings(home).hash == before
     put(home, "engine_config.json", {**ENGINE, "webhook": {"token": "other", "port": 8123}})
+    assert load_settings(home).hash == before
+    put(home, "engine_config.json", {**ENGINE, "webhook": {"port": 8123}})
     assert load_settings(home).hash == before
     put(home, "engine_config.json", {**ENGINE, "monitor": {"port": 1}})
 

@@ -13,6 +13,7 @@ from core.settings.signals import parse_mapping, parse_weights
 from core.settings.validation import ConfigProblem
 
 SECRET = "sesame-0123456789"
+DIGITS = "9876543210"
 
 
 def account(**changes: object) -> dict[str, Any]:
@@ -214,7 +215,7 @@ def test_wrong_credentials_are_refused_in_words(value: object, text: str) -> Non
         pytest.param({"accounts": SECRET}, id="key-for-accounts"),
         pytest.param({"tokn": SECRET}, id="top-level"),
         pytest.param(SECRET, id="all"),
-        pytest.param({"accounts": [account(api_key=7)]}, id="number"),
+        pytest.param({"accounts": [account(api_key=int(DIGITS))]}, id="number"),
         pytest.param({"accounts": [{**account(), "environment": None, "x": SECRET}]}, id="two"),
     ],
 )
@@ -223,6 +224,7 @@ def test_c2_an_error_repeats_no_secret(value: object) -> None:
         parse_credentials(value)
 
     assert SECRET not in str(caught.value)
+    assert DIGITS not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 

@@ -107,6 +107,7 @@ def test_a_living_service_is_named_by_what_it_does(changes: dict[str, Any], stat
         ({"refreshed_at_ms": NOW - 3_001, "resync_interval_s": 1}, False),
         ({"refreshed_at_ms": NOW - 180_000, "resync_interval_s": 0}, True),
         ({"refreshed_at_ms": None}, False),
+        ({"exception": CRASH}, False),
     ],
 )
 def test_an_engine_silent_for_three_resyncs_does_not_run(
