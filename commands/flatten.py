@@ -54,6 +54,6 @@ def _touches_money(home: Home, scope: Scope) -> bool:
     if settings is None:
         return True  # nobody can tell
     return any(
-        row.environment != "paper" and scope.account in (None, row.name)
+        row.enabled and row.environment != "paper" and scope.account in (None, row.name)
         for row in settings.accounts
     )

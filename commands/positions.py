@@ -74,6 +74,8 @@ def _cached(home: Home) -> list[Row]:
         raise TradeEngineError("the engine never ran here: ./trade-engine up")
     rows: list[Row] = []
     for account in status["accounts"]:
+        if account.get("state") == "disabled":
+            continue
         if account.get("last_pass_at_ms") is None:
             text = f"not read yet: {account.get('state')} {account.get('reason') or ''}"
             rows.append(failed_row(str(account.get("name")), text.strip()))

@@ -65,6 +65,7 @@ class MarketDesk:
         self._market = market
         self._ticker_max_age_ms = ticker_max_age_s * 1000
         self._watched: set[str] = set()
+        self._asked: frozenset[str] = frozenset()  # symbols of the last read that succeeded
         self._instruments = _Shared(market.fetch_instruments, clock)
         self._tickers = _Shared(self._read_tickers, clock)
         self._last_prices: dict[str, Decimal] = {}
@@ -88,11 +89,13 @@ class MarketDesk:
     async def tickers(self, symbols: Iterable[str]) -> Mapping[str, Ticker]:
         """Prices within their age limit, of those symbols that have one."""
         wanted = set(symbols)
-        fresh = self._tickers.is_younger(self._ticker_max_age_ms) and wanted <= self._watched
+        fresh = self._tickers.is_younger(self._ticker_max_age_ms) and wanted <= self._asked
         self.watch(wanted)
         value = self._tickers.value
         if not fresh or value is None:
             value = await self._tickers.refreshed()
+            if not wanted <= self._asked:  # joined a read that had left before we asked
+                value = await self._tickers.refreshed()
         return {s: value[s] for s in wanted if s in value}
 
     def last_price(self, symbol: str) -> Decimal | None:
@@ -105,6 +108,8 @@ class MarketDesk:
         await self._tickers.close()
 
     async def _read_tickers(self) -> Mapping[str, Ticker]:
-        tickers = await self._market.fetch_tickers(frozenset(self._watched))
+        asked = frozenset(self._watched)
+        tickers = await self._market.fetch_tickers(asked)
+        self._asked = asked
         self._last_prices.update({s: t.mark_price for s, t in tickers.items()})
         return tickers

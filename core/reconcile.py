@@ -193,15 +193,12 @@ def _limits(view: View, wanted: Decimal, held: Decimal) -> tuple[Decimal, tuple[
     frozen = view.frozen
     if frozen is not None and frozen.expired and view.mode is not Mode.FLATTEN:
         return no_farther(wanted, held), (_EXPIRED,)
-    if (
-        frozen is None
-        or frozen.fresh_lots is None
-        or abs(wanted) <= abs(held) * (wanted * held > 0)
-    ):
+    if frozen is not None and frozen.reason and not frozen.lots:
+        text = f"{frozen.exposure} x equity is less than the smallest order of the venue"
+        return wanted, (Reason(code=frozen.reason, text=text),)
+    if frozen is None or frozen.fresh_lots is None:
         return wanted, ()
-    fresh = frozen.fresh_lots if frozen.fresh_lots * wanted > 0 else ZERO
-    same_side = held if held * wanted > 0 else ZERO
-    most = max(abs(fresh), abs(same_side))
+    most = max(abs(x) if x * wanted > 0 else ZERO for x in (frozen.fresh_lots, held))
     if most >= abs(wanted):
         return wanted, ()
     text = "a stale source adds nothing: " + "; ".join(view.target.reasons if view.target else ())

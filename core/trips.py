@@ -35,7 +35,9 @@ class Trips:
         self._clock = clock
         self._events = events
         self._resumed_at_ms = resumed_at_ms
-        self._trips = _load(path)
+        loaded = _load(path)
+        self._trips = loaded or {}
+        self._lost_at_ms = None if loaded is not None else clock.now_ms()
 
     def stop(self, account: str, code: str, text: str) -> None:
         """Stop increases on an account; once, until it is resumed."""
@@ -51,15 +53,25 @@ class Trips:
     def held(self, account: str) -> Held:
         """Tell what holds for an account because of a trip."""
         trip = self._trips.get(account)
-        if trip is None:
-            return FREE
         resumed = self._resumed_at_ms(account)
+        if trip is None:
+            return self._held_for_lost_trips(account, resumed)
         if resumed is not None and resumed >= trip.at_ms:
             self._trips = {a: t for a, t in self._trips.items() if a != account}
             self._events.clear(f"trip/{account}")
             self._save()
             return FREE
         return Mode.PAUSE, f"{trip.code}: {trip.text}"
+
+    def _held_for_lost_trips(self, account: str, resumed: int | None) -> Held:
+        """Stop everything that nobody knows not to be stopped, until it is resumed by name."""
+        if self._lost_at_ms is None or (resumed is not None and resumed >= self._lost_at_ms):
+            return FREE
+        text = (
+            f"{self._path} cannot be read, so nobody knows whether {account} was stopped: "
+            f"look, then `trade-engine resume --account {account}`"
+        )
+        return Mode.PAUSE, f"trips_lost: {text}"
 
     def _save(self) -> None:
         rows = {
@@ -72,7 +84,8 @@ class Trips:
             self._events.alert("disk", f"state/trips.json: {error}", severity="error")
 
 
-def _load(path: Path) -> dict[str, Trip]:
+def _load(path: Path) -> dict[str, Trip] | None:
+    """Read the file; None = it is there and cannot be understood."""
     try:
         rows = read_json(path)["accounts"]
         return {
@@ -81,5 +94,5 @@ def _load(path: Path) -> dict[str, Trip]:
         }
     except FileNotFoundError:
         return {}
-    except (ConfigError, AttributeError, KeyError, TypeError, ValueError):
-        return {}
+    except (ConfigError, OSError, AttributeError, KeyError, TypeError, ValueError):
+        return None

@@ -73,6 +73,10 @@ class Receiver:
         return await self.client.post(path, content=content, headers=named)
 
 
+async def _nothing() -> None:
+    """The socket listens already: requests wait there until they are served."""
+
+
 @asynccontextmanager
 async def running(
     home: Home,
@@ -90,11 +94,7 @@ async def running(
     writer.open()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
-    stopping, listening = asyncio.Event(), asyncio.Event()
-
-    async def started() -> None:
-        listening.set()
-
+    stopping = asyncio.Event()
     mapped = {"ETHUSDT": "ETHUSDT"} if mapping is None else mapping
     intake = Intake(
         writer=writer,
@@ -113,11 +113,10 @@ async def running(
                 door,
                 listener,
                 stopping=stopping,
-                started=started,
+                started=_nothing,
                 headers_within_s=headers_within_s,
             )
         )
-        await listening.wait()
         try:
             yield receiver
         finally:

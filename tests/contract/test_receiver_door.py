@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from core.home import Home
 from signal_processors.client_address import MOST_ADDRESSES, AttemptLimiter, read_address
 from signal_processors.tradingview_docs import docs_app
 from signal_processors.tradingview_door import Door
+from tests.alert_forms import REFUSED_FIELDS, REFUSED_SIZES, SIZES, body
 from tests.contract.receiver import FLAT, LONG, PATH, TOKEN, Receiver, running
 
 
@@ -74,6 +76,7 @@ async def test_c1_an_empty_token_in_the_settings_refuses_everybody(tmp_path: Pat
 
 
 async def test_a_changed_token_holds_at_once(receiver: Receiver) -> None:
+    assert (await receiver.post(LONG)).status_code == 200
     receiver.webhook = receiver.webhook.model_validate({"token": "another"})
 
     assert (await receiver.post(LONG)).status_code == 401
@@ -125,6 +128,26 @@ async def test_what_is_not_understood_is_refused_and_kept(receiver: Receiver) ->
     (row,) = receiver.rows
     assert (answer["status"], answer["field"]) == ("rejected", "size")
     assert (row["status"], row["reason"], row["depth"]) == ("rejected", answer["reason"], None)
+
+
+async def test_every_form_of_a_size_over_http(receiver: Receiver) -> None:
+    for size, direction, depth in SIZES:
+        response = await receiver.post(body(size=size, direction=direction))
+
+        assert response.status_code == 200, (size, direction)
+        newest = receiver.writer.newest()["ETHUSDT"]
+        assert newest.depth == Decimal(depth), (size, direction)
+
+
+async def test_b3_every_refused_form_over_http_says_which_field(receiver: Receiver) -> None:
+    forms = [({"size": size, "direction": d}, "size") for size, d in REFUSED_SIZES]
+    for fields, field in [*forms, *REFUSED_FIELDS]:
+        response = await receiver.post(body(**fields))
+
+        assert response.status_code == 422, fields
+        assert response.json()["field"] == field
+        assert response.json()["reason"]
+    assert {row["status"] for row in receiver.rows} == {"rejected"}
 
 
 async def test_at_most_a_thousand_rejections_are_stored_in_a_day(receiver: Receiver) -> None:
@@ -296,6 +319,12 @@ async def test_c1_a_stranger_who_sends_no_headers_is_not_waited_for(
 ) -> None:
     async with running(Home(tmp_path), headers_within_s=0.05) as receiver:
         assert await raw_exchange(receiver, head) == b""
+
+
+async def test_c1_a_body_that_would_be_too_large_is_not_waited_for(receiver: Receiver) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 65537\r\n\r\n".encode()
+
+    assert (await raw_exchange(receiver, head)).startswith(b"HTTP/1.1 413")
 
 
 async def test_c1_a_body_that_trickles_is_not_waited_for(tmp_path: Path) -> None:

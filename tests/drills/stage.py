@@ -190,9 +190,10 @@ class Stage:
         return next(dict(row) for row in rows if row["name"] == account)
 
     def symbol_status(self, symbol: str = BTC, account: str = "main") -> dict[str, Any]:
-        """A symbol's part of the status; empty when it is not there."""
+        """A symbol's part of the status; without reason and hold when it is not there."""
         rows = self.status(account)["symbols"]
-        return next((dict(row) for row in rows if row["symbol"] == symbol), {})
+        none = {"reason": "", "hold": "", "target_lots": None}
+        return next((dict(row) for row in rows if row["symbol"] == symbol), none)
 
     def alerts(self) -> dict[str, str]:
         """The alerts that stand: text by key."""

@@ -78,7 +78,28 @@ def configured(tmp_path: Path) -> Home:
     return home
 
 
-async def send_until_killed(url: str, numbers: Any, acknowledged: list[str]) -> None:
+class Acknowledged:
+    """The ids of alerts that were answered 200."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.goal = 0
+        self.reached = asyncio.Event()
+
+    def add(self, signal_id: str) -> None:
+        self.ids.append(signal_id)
+        if len(self.ids) >= self.goal:
+            self.reached.set()
+
+    async def more(self, count: int) -> None:
+        """Wait until there are `count` more of them."""
+        self.goal = len(self.ids) + count
+        self.reached.clear()
+        async with asyncio.timeout(10):
+            await self.reached.wait()
+
+
+async def send_until_killed(url: str, numbers: Any, acknowledged: Acknowledged) -> None:
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
         with suppress(httpx.TransportError):
             while True:
@@ -92,20 +113,21 @@ async def send_until_killed(url: str, numbers: Any, acknowledged: list[str]) -> 
                 }
                 response = await client.post(f"/webhook/{TOKEN}", json=alert)
                 assert response.status_code == 200, response.text
-                acknowledged.append(response.json()["id"])
+                acknowledged.add(response.json()["id"])
 
 
 async def test_sigkill_at_any_moment_loses_no_acknowledged_alert(configured: Home) -> None:
     chance = random.Random(20)
     numbers = iter(range(1, 10**9))
-    acknowledged: list[str] = []
+    acknowledged = Acknowledged()
     for _ in range(KILLS):
         async with receiver(configured) as (process, url):
             clients = [
                 asyncio.create_task(send_until_killed(url, numbers, acknowledged))
                 for _ in range(CLIENTS)
             ]
-            await asyncio.sleep(chance.uniform(0.02, 0.25))
+            await acknowledged.more(chance.randint(1, 60))
+            await asyncio.sleep(chance.uniform(0, 0.004))  # somewhere within the next flush
             process.kill()
             await asyncio.gather(*clients)
             await process.wait()
@@ -116,8 +138,8 @@ async def test_sigkill_at_any_moment_loses_no_acknowledged_alert(configured: Hom
     tail = JournalTail(configured.raw_signals / "tradingview")
     rows = tail.read_new()
     stored = [row["id"] for row in rows]
-    assert len(acknowledged) > KILLS * CLIENTS
-    assert set(acknowledged) <= set(stored)
+    assert len(acknowledged.ids) >= KILLS
+    assert set(acknowledged.ids) <= set(stored)
     assert len(stored) == len(set(stored))
     newest = {row["source_symbol"]: row["id"] for row in rows if row["status"] == "accepted"}
     seen = SourceReader(configured, "tradingview").sweep()

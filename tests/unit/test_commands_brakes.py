@@ -195,6 +195,13 @@ def test_a_flatten_of_more_than_paper_asks(
     assert run(["flatten", "--yes"]) == 0
 
 
+def test_a_flatten_of_paper_beside_a_disabled_live_account_asks_nothing(home: Home) -> None:
+    disabled = {**account("live-a"), "enabled": False}
+    home.credentials.write_bytes(orjson.dumps({"accounts": [account("paper-a"), disabled]}))
+
+    assert run(["flatten"]) == 0
+
+
 def test_a_flatten_with_broken_settings_asks(home: Home) -> None:
     home.credentials.write_bytes(b"{")
 

@@ -55,11 +55,12 @@ def test_an_account_the_engine_has_not_read_is_a_row_and_exit_5(
         "last_pass_at_ms": None,
         "symbols": [],
     }
-    engine(home, ACCOUNT, waiting)
+    disabled: dict[str, Any] = {"name": "third", "state": "disabled", "symbols": []}
+    engine(home, ACCOUNT, waiting, disabled)
     assert run(["positions", "--cached", "--json"]) == 5
     rows = orjson.loads(capsys.readouterr().out)
 
-    assert rows[2] == {"account": "second", "error": "not read yet: connecting"}
+    assert rows[2:] == [{"account": "second", "error": "not read yet: connecting"}]
 
 
 def test_people_see_a_table_with_unknown_sizes_marked(
