@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from account_processors import Address, CcxtMarket, Transport, address_of, open_market, open_venue
-from account_processors.transport.limiter import Limiter
+from account_processors.transport.limiter import COMMAND_SHARE, Limiter
 from commands.position_reading import OpenAccount
 from commands.position_rows import Row, failed_row
 from core.clock import SteadyClock
@@ -24,7 +24,9 @@ async def open_venues(
     """Open every enabled account; give those that could be opened, and a row for each other."""
     clock = SteadyClock()
     timeout_s = settings.engine.engine.request_timeout_s
-    transport = Transport(clock=clock, limiter=Limiter(clock), timeout_s=timeout_s)
+    transport = Transport(
+        clock=clock, limiter=Limiter(clock, share=COMMAND_SHARE), timeout_s=timeout_s
+    )
     opened: list[OpenAccount] = []
     failed: list[Row] = []
     async with AsyncExitStack() as closing:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol
 
@@ -46,10 +46,11 @@ async def read_rows(opened: Sequence[OpenAccount], targets: Mapping[str, Targets
 
 
 async def _read_account(one: OpenAccount, targets: Targets) -> list[Row]:
+    mode: AccountMode | None = None
     try:
         with suppress(ClockSkewError):  # then it opens nothing, but it can be read
-            await one.venue.connect()
-        read = await one.venue.fetch_positions()
+            mode = await one.venue.connect()
+        read = _with_account_mode(await one.venue.fetch_positions(), mode)
     except TradeEngineError as error:
         return [failed_row(one.account.name, f"{type(error).__name__}: {error}")]
     symbols = {*read.positions, *read.unreadable, *(name for name, lots in targets.items() if lots)}
@@ -59,6 +60,17 @@ async def _read_account(one: OpenAccount, targets: Targets) -> list[Row]:
         _instruments(one.market), _tickers(one.market, symbols)
     )
     return rows(one.account, read, targets, instruments, tickers)
+
+
+def _with_account_mode(read: PositionsRead, mode: AccountMode | None) -> PositionsRead:
+    """Fill in the margin mode where the venue keeps one for the whole account."""
+    if mode is None or mode.margin_mode is None:
+        return read
+    filled = {
+        symbol: replace(row, margin_mode=row.margin_mode or mode.margin_mode)
+        for symbol, row in read.positions.items()
+    }
+    return replace(read, positions=filled)
 
 
 async def _instruments(market: Market) -> Mapping[str, Instrument]:

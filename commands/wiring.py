@@ -2,13 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Final
 
 from account_processors import (
     CcxtMarket,
-    CcxtVenue,
     Transport,
     address_of,
     open_market,
@@ -20,7 +17,7 @@ from core.clock import SteadyClock
 from core.control import strictest
 from core.control_file import ControlReader, halt_file_exists, halt_path
 from core.engine_status import engine_status
-from core.errors import ConfigError, TradeEngineError, TransientError
+from core.errors import ConfigError, TransientError
 from core.events import Events
 from core.frozen_targets import FrozenTargets
 from core.gate import Brakes, Gate
@@ -37,7 +34,7 @@ from core.orders_history import newest_rows
 from core.roster import Roster
 from core.service import Service
 from core.service_status import read_status
-from core.settings import AccountConfig, Settings, SettingsReader
+from core.settings import AccountConfig, SettingsReader
 from core.signal_manager import SignalManager
 from core.source_reader import SourceReader
 from core.store import atomic_write_json, read_json
@@ -164,44 +161,6 @@ class Engine:
             self._desks[market.name] = MarketDesk(market, self.clock, ticker_max_age_s=max_age_s)
             self._markets[key] = market
         return self._markets[key]
-
-
-COMMAND_SHARE: Final = 0.1  # of the rate budget, for commands beside the engine
-
-
-@asynccontextmanager
-async def open_venues(
-    home: Home, settings: Settings
-) -> AsyncIterator[Mapping[str, CcxtVenue | TradeEngineError]]:
-    """Open every enabled account for reading, beside the engine; an error where it cannot be."""
-    clock = SteadyClock()
-    transport = Transport(
-        clock=clock,
-        limiter=Limiter(clock, share=COMMAND_SHARE),
-        timeout_s=float(settings.engine.engine.request_timeout_s),
-    )
-    markets: dict[str, CcxtMarket] = {}
-    venues: dict[str, CcxtVenue | TradeEngineError] = {}
-    for account in settings.accounts:
-        if not account.enabled:
-            continue
-        try:
-            address = address_of(account, _paper_url(home, account))
-            key = f"{account.exchange}@{address.name}"
-            if key not in markets:
-                markets[key] = open_market(account.exchange, address, transport)
-            venues[account.name] = open_venue(account, markets[key])
-        except TradeEngineError as error:
-            venues[account.name] = error
-    try:
-        yield venues
-    finally:
-        for venue in venues.values():
-            if isinstance(venue, CcxtVenue):
-                await venue.close()
-        for market in markets.values():
-            await market.close()
-        await transport.close()
 
 
 async def run_engine(service: Service) -> None:

@@ -265,14 +265,17 @@ class Limiter:
             window = Window(
                 limit=self._scaled(budget.limit, budget),
                 span_ms=budget.window_ms,
-                reserve=budget.reserve,
+                # a tenth of a budget with the whole of its reserve would be nothing for reads
+                reserve=math.floor(budget.reserve * self._part(budget)),
             )
             self._windows[key] = window
         return window
 
     def _scaled(self, limit: int, budget: Budget | None) -> int:
-        share = self._share if budget is not None and budget.is_shared else 1
-        return max(1, math.floor(limit * share))
+        return max(1, math.floor(limit * (1 if budget is None else self._part(budget))))
+
+    def _part(self, budget: Budget) -> float:
+        return self._share if budget.is_shared else 1
 
     def _breaker(self, key: Route) -> Breaker:
         return self._breakers.setdefault(key, Breaker())

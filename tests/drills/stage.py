@@ -123,7 +123,7 @@ class Stage:
     async def post(self, body: object) -> tuple[int, dict[str, Any]]:
         """Send an alert to the door; gives status and answer."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        transport = httpx.ASGITransport(app=self.door)  # type: ignore[arg-type] # narrower dicts
+        transport = httpx.ASGITransport(app=self.door)
         async with httpx.AsyncClient(transport=transport, base_url="http://door") as client:
             answer = await client.post(f"/webhook/{TOKEN}", content=content)
         return answer.status_code, answer.json()
@@ -234,7 +234,7 @@ class Stage:
 
     # --- waiting
     async def until(
-        self, condition: Callable[[], T], what: str, *, within_s: float = WITHIN_S
+        self, condition: Callable[[], T | None], what: str, *, within_s: float = WITHIN_S
     ) -> T:
         """Wait until a condition is true; fails with what the engine says when it never is."""
         deadline = time.monotonic() + within_s
@@ -326,9 +326,7 @@ async def stage(
     BTC is 60,000 and ETH 3,000 USDT, an account owns 100,000: with weight 1 and leverage 3 an alert
     of 2 % is 0.1 BTC.
     """
-    tmp_path.mkdir(exist_ok=True)
-    home = Home(tmp_path)
-    home.make_folders()
+    Home(tmp_path).make_folders()
     async with PaperServer() as own:
         own.pin(BTCUSDT="60000", ETHUSDT="3000")
         rows = [

@@ -57,9 +57,7 @@ async def test_a8_all_targets_together_are_scaled_to_the_gross_cap(tmp_path: Pat
 async def test_a8_two_source_symbols_together_stay_within_the_symbol_cap(tmp_path: Path) -> None:
     """Two source symbols mapped to one target add up, but not beyond leverage times weights."""
     async with stage(tmp_path, max_gross_exposure=50) as here:
-        here.write(
-            "asset_mapping_config.json", {"tradingview": {"BTCUSDT": BTC, "XBTUSD": BTC}}
-        )
+        here.write("asset_mapping_config.json", {"tradingview": {"BTCUSDT": BTC, "XBTUSD": BTC}})
         here.weigh(BTC, leverage=1, weight=0.5)
         await here.alert("long", "100/100", symbol="BTCUSDT")
         signal = await here.alert("long", "100/100", symbol="XBTUSD")
@@ -83,9 +81,6 @@ async def test_a16_below_the_minimum_buys_nothing_and_says_so(tmp_path: Path) ->
         assert here.held() == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="core.reconcile: Frozen.reason (below_minimum) never becomes a Reason"
-)
 async def test_a16_the_reason_for_nothing_is_shown(tmp_path: Path) -> None:
     """A target below the minimum looked like one that was reached.
 

@@ -152,9 +152,7 @@ async def test_a25_orders_of_another_engine_pause_the_account(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["hang_after", "drop_after"])
-async def test_a26_killed_between_the_fill_and_the_bookkeeping(
-    tmp_path: Path, kind: str
-) -> None:
+async def test_a26_killed_between_the_fill_and_the_bookkeeping(tmp_path: Path, kind: str) -> None:
     """SIGKILL after the order was filled, before its answer was noted: sent again at the restart.
 
     Must happen: the next process finds the intent on disk, looks it up and sends nothing.

@@ -38,9 +38,7 @@ def trade(here: Stage, size: Decimal) -> None:
         pytest.param("-0.3", "0", id="turned-by-hand"),
     ],
 )
-async def test_a9_a_change_by_hand_is_told_and_held(
-    tmp_path: Path, change: str, kept: str
-) -> None:
+async def test_a9_a_change_by_hand_is_told_and_held(tmp_path: Path, change: str, kept: str) -> None:
     """Closed by hand, it was never looked at again, or bought back because a file said so.
 
     Must happen: an alert within one pass; nothing increases; what exceeds the target or is on the
@@ -91,9 +89,7 @@ async def test_a9_a_change_while_the_engine_was_down_is_noticed(tmp_path: Path) 
 
 async def test_a9_restore_buys_back_what_was_closed_by_hand(tmp_path: Path) -> None:
     """Must happen under the policy `restore`: told, and held as wanted again."""
-    async with stage(
-        tmp_path, resync_interval_s=1, external_change_policy="restore"
-    ) as here:
+    async with stage(tmp_path, resync_interval_s=1, external_change_policy="restore") as here:
         await adopt_a_tenth(here)
         trade(here, -TENTH)
         await here.until(lambda: here.held() == TENTH and here.orders(), "restored")
@@ -107,9 +103,7 @@ async def test_a9_restore_buys_back_what_was_closed_by_hand(tmp_path: Path) -> N
     reason="account_processors: no OrderState.reason 'liquidation' (Bybit createType CreateByLiq)",
 )
 @pytest.mark.parametrize("policy", ["hold", "restore"])
-async def test_a9_a_liquidation_holds_until_a_person_resumes(
-    tmp_path: Path, policy: str
-) -> None:
+async def test_a9_a_liquidation_holds_until_a_person_resumes(tmp_path: Path, policy: str) -> None:
     """Liquidated, and bought again at once.
 
     Must happen under either policy: held as a liquidation; no new instruction lifts it, only

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.cycle import PassReport
-from tests.drills.stage import BTC, ETH, INSTRUMENTS, POSITIONS, Stage, stage
+from tests.drills.stage import BTC, ETH, INSTRUMENTS, POSITIONS, WALLET, Stage, stage
 
 
 async def long_a_tenth(here: Stage) -> None:
@@ -14,6 +14,16 @@ async def long_a_tenth(here: Stage) -> None:
     await here.start()
     await here.settled(await here.alert("long", "2/100"))
     assert here.held() == Decimal("0.1")
+    here.forget()
+
+
+async def adopt_a_tenth(here: Stage) -> None:
+    """Hold 0.1 BTC without a fill of ours, margin unknown: nothing but the read itself protects."""
+    here.server.exchange.trade_by_hand(here.server.account("main"), BTC, Decimal("0.1"))
+    here.server.add_fault("fields", endpoint=WALLET, values={"totalPositionIM": ""})
+    await here.start()
+    await here.settled(await here.alert("long", "2/100"))
+    assert here.orders() == []
     here.forget()
 
 
@@ -42,7 +52,7 @@ async def test_a1_failed_position_read_sends_nothing(
     Must happen: no order while positions cannot be read; the rest once they can.
     """
     async with stage(tmp_path, request_timeout_s=0.3) as here:
-        await long_a_tenth(here)
+        await adopt_a_tenth(here)
         here.server.add_fault(endpoint=POSITIONS, **fault)  # type: ignore[arg-type] # its kind
         await here.passed(since=await here.alert("long", "4/100"), where=failed)
         await here.passed(since=await here.alert("long", "5/100"), where=failed)
@@ -50,6 +60,7 @@ async def test_a1_failed_position_read_sends_nothing(
         assert here.orders() == []
         assert here.held() == Decimal("0.1")
         assert here.status()["read_failures"]
+        assert f"external_change/main/{BTC}" not in here.alerts()
         here.server.clear_faults()
         await here.settled(await here.alert("long", "4/100"))
         assert here.held() == here.passes()[-1].symbols[BTC].target_lots

@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -142,4 +143,4 @@ async def test_a33_a_pause_below_a_second_is_still_a_pause(tmp_path: Path) -> No
         await here.until(lambda: len(here.orders()) >= 3, "three tries")
         at = [r.at_ms for r in here.server.requests() if r.path.startswith("/v5/order/create")]
 
-        assert min(later - earlier for earlier, later in zip(at, at[1:], strict=False)) >= 400
+        assert min(later - earlier for earlier, later in pairwise(at)) >= 400

@@ -19,7 +19,11 @@ FILES = {
     "engine": "engine_config.json",
     "credentials": "credentials.json",
 }
-DAMAGES: Mapping[str, bytes | None] = {"half-written": b'[{"symbol": "BT', "empty": b"", "gone": None}
+DAMAGES: Mapping[str, bytes | None] = {
+    "half-written": b'[{"symbol": "BT',
+    "empty": b"",
+    "gone": None,
+}
 
 
 def damage(here: Stage, name: str, content: bytes | None) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import orjson
 import pytest
 import typer
@@ -21,6 +20,7 @@ from core.model import Mode
 from core.planner import DEAD_BAND
 from core.settings.account import Credentials
 from core.settings.signals import parse_mapping, parse_weights
+from core.sizing import BELOW_MINIMUM
 from paper_exchange.faults import ORDER_KINDS, REQUEST_KINDS, FaultTable
 from signal_processors.tradingview_processor import ParsedAlert, parse
 
@@ -33,10 +33,11 @@ MADE_CODES = {
     "str(hold.kind)": {str(kind) for kind in HoldKind},
     "f'read_{view.trust}'": {f"read_{trust}" for trust in Trust if trust is not Trust.COUNTS},
     "made.reason": {DEAD_BAND},
+    "frozen.reason": {BELOW_MINIMUM},
     "str(brakes.mode)": {str(Mode.PAUSE), str(Mode.FLATTEN)},
     "code": set[str](),  # `_nothing`, whose callers say it
 }
-OUTCOMES = {"below_minimum", "order_ambiguous"}  # said elsewhere than in a `Reason`
+OUTCOMES = {"order_ambiguous", "second_engine", "trips_lost"}  # said elsewhere than in a `Reason`
 
 Block = tuple[str, str]
 
@@ -200,7 +201,7 @@ def test_shell_blocks_are_shell(content: str) -> None:
 
 @pytest.mark.parametrize("content", blocks_of("python"))
 def test_python_blocks_compile(content: str) -> None:
-    assert compile(content, "docs", "exec")
+    compile(content, "docs", "exec")  # raises SyntaxError
 
 
 def test_alerts_of_the_pages_are_understood() -> None:
@@ -239,8 +240,7 @@ def test_command_lines_of_the_pages_exist(words: tuple[str, ...]) -> None:
     assert name in COMMANDS or name in ("COMMAND", "--help")
     if name not in COMMANDS or name == "test":  # its words are pytest's
         return
-    group = typer.main.get_command(build(name))
-    assert isinstance(group, click.Group) or hasattr(group, "commands")
+    group: Any = typer.main.get_command(build(name))
     known = {"--help", "-h"}
     for parameter in group.commands[name].params:
         known.update((*parameter.opts, *parameter.secondary_opts))
@@ -261,10 +261,12 @@ def test_files_that_the_pages_start_exist() -> None:
     assert [path for path in started if not (CHECKOUT / path).exists()] == []
 
 
-@pytest.mark.parametrize("code", ExitCode, ids=lambda code: code.name)
+@pytest.mark.parametrize(
+    "code",
+    [code for code in ExitCode if code is not ExitCode.DRIFT],  # no command ends in it yet
+    ids=lambda code: code.name,
+)
 def test_each_exit_code_is_documented(code: ExitCode) -> None:
-    if code is ExitCode.DRIFT:
-        pytest.skip("no command ends in it yet")
     page = (CHECKOUT / "docs/processes.md").read_text(encoding="utf-8")
 
     assert f"\n| {int(code)} |" in page

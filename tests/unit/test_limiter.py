@@ -280,3 +280,13 @@ def test_bybit_s_budgets_are_the_documented_ones() -> None:
     assert budgets["positions"] == (50, 1000, "account")
     assert budgets["wallet"] == (50, 1000, "account")
     assert all(budget.source for budget in PROFILE.budgets)
+
+
+def test_a_command_s_tenth_of_the_budget_leaves_room_for_its_reads() -> None:
+    async def scene(limiter: Limiter) -> None:
+        for _ in range(5):
+            await limiter.take(POSITIONS, READ)
+
+        assert now() == 0
+
+    played(scene, share=COMMAND_SHARE)
