@@ -296,7 +296,7 @@ def _keys_of(account: AccountConfig, profile: Profile) -> dict[str, str]:
         if not value:
             msg = (
                 f"{name} is missing (credentials.json: account {account.name}):"
-                " run python3 config/credentials.py"
+                " enter it in credentials.json"
             )
             raise ConfigError(msg)
         keys[ccxt_name] = value

@@ -22,7 +22,7 @@ def command(
         typer.echo(f"{account} is a {found.environment} account: it needs no arming.")
         return
     if not found.is_configured:
-        raise RefusedError(f"{account} has no API key yet: python3 config/credentials.py")
+        raise RefusedError(f"{account} has no API key yet: enter it in credentials.json")
     question = f"{account} ({found.exchange}) will be traded with real money"
     ask(question, expected=account, is_sure=yes)
     decide(home, lambda: arm(home, found, who=person(), now_ms=now_ms()))

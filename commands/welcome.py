@@ -70,7 +70,7 @@ def show(
 def _mode(settings: Settings) -> str:
     enabled = [account for account in settings.accounts if account.enabled]
     if not enabled:
-        return "no account is enabled: python3 config/credentials.py"
+        return "no account is enabled: see credentials.json"
     told = ", ".join(f"{row.name} ({row.exchange}, {row.environment})" for row in enabled)
     kinds = {row.environment for row in enabled}
     if kinds == {"paper"}:

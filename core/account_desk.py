@@ -21,6 +21,7 @@ from core.ledger import OpenIntent, SymbolLedger
 from core.market_desk import MarketDesk
 from core.model import AccountMode
 from core.ports import Clock, Venue
+from core.reconcile import Reason
 from core.settings import AccountConfig
 
 
@@ -41,11 +42,11 @@ class AccountDesk:
     resumed_at_ms: Callable[[str], int | None]  # by symbol: when a person last said resume
     trip: Callable[[str, str], None]  # (code, text): stop this account until resume
     mode: AccountMode | None = None  # None = not connected yet
+    blocker: Reason | None = None  # what stops increases on the whole account
     mode_read_at_ms: int = 0
     open_orders_read_at_ms: int = 0
     attempts: dict[str, Attempts] = field(default_factory=dict)
     leverage: dict[str, Decimal] = field(default_factory=dict)  # as last read or set
-    dry_run_said: dict[str, str] = field(default_factory=dict)  # version by symbol
     told: dict[str, str] = field(default_factory=dict)  # last reason told by symbol
     in_flight: set[asyncio.Task[Any]] = field(default_factory=set)
     wake: Callable[[], None] = lambda: None

@@ -202,22 +202,28 @@ class AccountPass:
         )
 
     def _account_blockers(self) -> tuple[Reason, ...]:
+        found = [] if self._desk.blocker is None else [self._desk.blocker]
         mode = self._desk.mode
         if mode is not None and mode.is_hedged:
             text = "the account is in hedge mode: switch it to one-way mode at the venue"
-            return (Reason(code="hedge_mode", text=text),)
-        return ()
+            found.append(Reason(code="hedge_mode", text=text))
+        return tuple(found)
 
     def _keep_entries(self, decisions: Mapping[str, Decision]) -> bool:
         """Store frozen lots, starts and expiries durably before any order; False = disk refused."""
         for symbol, decision in decisions.items():
             frozen = self._frozen.get(symbol)
-            if frozen is not None and (decision.starts or decision.expires):
-                self._frozen[symbol] = replace(
-                    frozen,
-                    started=frozen.started or decision.starts,
-                    expired=frozen.expired or decision.expires,
-                )
+            if frozen is None:
+                continue
+            brakes = self._desk.gate.brakes(self._desk.name, symbol)
+            is_flattened = brakes.mode is Mode.FLATTEN
+            self._frozen[symbol] = replace(
+                frozen,
+                # after a flatten the age of the signal decides anew whether it may open
+                started=(frozen.started or decision.starts) and not is_flattened,
+                confirmed=frozen.confirmed and not is_flattened,
+                expired=frozen.expired or decision.expires,
+            )
         if self._is_dry_run():
             return True
         ready = {
@@ -241,7 +247,7 @@ class AccountPass:
         if not due:
             return False
         if self._is_dry_run():
-            self._say_what_would_go(due)
+            self._refused = {s: self._would_go(s, d) for s, d in due.items()}
             return False
         sender = Sender(self._desk, self._inputs.settings.engine.engine, self._terms, self._wait)
         versions = {s: t.version for s, t in self._targets.items()}
@@ -257,23 +263,15 @@ class AccountPass:
         self._is_over = sender.was_cut
         return went_out and not sender.was_cut
 
-    def _say_what_would_go(self, due: Mapping[str, Decision]) -> None:
-        for symbol, decision in due.items():
-            target = self._targets.get(symbol)
-            version = target.version if target is not None else "none"
-            if self._desk.dry_run_said.get(symbol) == version:
-                continue
-            self._desk.dry_run_said[symbol] = version
-            orders = ", ".join(
-                f"{o.size_lots}{' reduce-only' if o.reduce_only else ''}" for o in decision.orders
-            )
-            self._desk.events.emit(
-                "dry_run",
-                f"dry-run: would send {symbol} {orders} lots; `trade-engine arm "
-                f"{self._desk.name}` lets orders go",
-                account=self._desk.name,
-                symbol=symbol,
-            )
+    def _would_go(self, symbol: str, decision: Decision) -> Reason:
+        orders = ", ".join(
+            f"{o.size_lots:+}{' reduce-only' if o.reduce_only else ''}" for o in decision.orders
+        )
+        return Reason(
+            code="dry_run",
+            text=f"would send {symbol} {orders} lots; `trade-engine arm {self._desk.name}` lets "
+            "orders go",
+        )
 
     def _terms(self, order: Order) -> Terms:
         instrument = self._snapshot.instruments[order.symbol]
@@ -358,7 +356,12 @@ class AccountPass:
         ledger, attempts = self._desk.ledger(symbol), self._desk.attempts_of(symbol)
         target = self._targets.get(symbol)
         held: Decimal | None = None if self._read is None else self._read.size_lots(symbol)
-        codes = {r.code for r in decision.reasons}
+        reasons = [*decision.reasons]
+        if symbol in self._refused:
+            reasons.append(self._refused[symbol])
+        if target is not None:
+            reasons.extend(_as_reason(text) for text in target.reasons)
+        codes = {r.code for r in reasons}
         retry_at_ms = None
         if "backoff" in codes:
             retry_at_ms = attempts.increase_not_before_ms
@@ -371,8 +374,11 @@ class AccountPass:
             version="" if target is None else target.version,
             verified=decision.verified,
             hold="" if ledger.hold is None else str(ledger.hold.kind),
-            reasons=(*decision.reasons, self._refused[symbol])
-            if symbol in self._refused
-            else decision.reasons,
+            reasons=tuple(reasons),
             retry_at_ms=retry_at_ms,
         )
+
+
+def _as_reason(text: str) -> Reason:
+    code, _, words = text.partition(": ")
+    return Reason(code=code, text=words)

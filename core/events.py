@@ -66,9 +66,7 @@ class Events:
             "symbol": symbol,
             **fields,
         }
-        log.log(
-            _LEVELS[severity], text, extra={"event": code, "account": account, "symbol": symbol}
-        )
+        log.log(_LEVELS[severity], text, extra={"code": code, "account": account, "symbol": symbol})
         task = asyncio.ensure_future(self._write(row))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -116,4 +114,4 @@ class Events:
         try:
             await self._store.commit([row])
         except OSError as error:
-            log.warning("event not stored: %s", error, extra={"event": "event_lost"})
+            log.warning("event not stored: %s", error, extra={"code": "event_lost"})

@@ -53,12 +53,11 @@ class JournalTail:
             # listed first: a later file proves that the earlier ones have got their last line
             for name in self._later_names():
                 if self._position is not None:
-                    self._read_file(rows)
-                    self._leave_file()
+                    self._leave_file(self._read_file(self._position, rows))
                 self._position = Position(name, 0)
                 self._last_line = b""
             if self._position is not None:
-                self._read_file(rows)
+                self._read_file(self._position, rows)
         except OSError as error:
             self._is_listing_settled = False
             if not rows:  # else first what is known; the next call meets the same again
@@ -84,23 +83,24 @@ class JournalTail:
         here = "" if self._position is None else self._position.file
         return [name for name in names if name > here]
 
-    def _read_file(self, rows: list[dict[str, Any]]) -> None:
-        name, offset = self._standing()
-        path = self._folder / name
+    def _read_file(self, position: Position, rows: list[dict[str, Any]]) -> Position:
+        path = self._folder / position.file
         status = path.stat()
-        if status.st_size < offset:
-            raise JournalLostError(f"{path} shrank from {offset} to {status.st_size} bytes")
+        if status.st_size < position.offset:
+            raise JournalLostError(
+                f"{path} shrank from {position.offset} to {status.st_size} bytes"
+            )
         look = (status.st_size, status.st_mtime_ns)
-        if status.st_size == offset or look == self._torn_end:
-            return
+        if status.st_size == position.offset or look == self._torn_end:
+            return position
         with path.open("rb", buffering=0) as file:
-            self._check_unchanged(file.fileno(), path)
-            self._read_lines(file.fileno(), rows)
-        is_torn = self._standing().offset < status.st_size
+            self._check_unchanged(file.fileno(), path, position.offset)
+            position = self._read_lines(file.fileno(), position, rows)
+        is_torn = position.offset < status.st_size
         self._torn_end = look if is_torn and _is_settled(status.st_mtime_ns) else None
+        return position
 
-    def _check_unchanged(self, handle: int, path: Path) -> None:
-        offset = self._standing().offset
+    def _check_unchanged(self, handle: int, path: Path, offset: int) -> None:
         if offset == 0:
             return
         expected = self._last_line or b"\n"
@@ -109,10 +109,9 @@ class JournalTail:
         if found != expected:
             raise JournalLostError(f"{path} was rewritten before byte {offset}")
 
-    def _read_lines(self, handle: int, rows: list[dict[str, Any]]) -> None:
-        name, offset = self._standing()
+    def _read_lines(self, handle: int, position: Position, rows: list[dict[str, Any]]) -> Position:
         pending = b""
-        while chunk := os.pread(handle, CHUNK, offset + len(pending)):
+        while chunk := os.pread(handle, CHUNK, position.offset + len(pending)):
             self.bytes_read += len(chunk)
             whole, newline, pending = (pending + chunk).rpartition(b"\n")
             if not newline:
@@ -120,9 +119,9 @@ class JournalTail:
             lines = whole.split(b"\n")
             for line in lines:
                 self._take(line, rows)
-            offset += len(whole) + 1
             self._last_line = lines[-1] + b"\n"
-            self._position = Position(name, offset)
+            position = self._position = Position(position.file, position.offset + len(whole) + 1)
+        return position
 
     def _take(self, line: bytes, rows: list[dict[str, Any]]) -> None:
         row = _object(line)
@@ -131,15 +130,9 @@ class JournalTail:
         elif line:
             self.skipped += 1
 
-    def _leave_file(self) -> None:
-        name, offset = self._standing()
-        if (self._folder / name).stat().st_size > offset:
+    def _leave_file(self, position: Position) -> None:
+        if (self._folder / position.file).stat().st_size > position.offset:
             self.skipped += 1  # a torn last line: nothing is appended to this file any more
-
-    def _standing(self) -> Position:
-        if self._position is None:
-            raise JournalLostError("no file to read")
-        return self._position
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, Any]], int]:

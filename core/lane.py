@@ -19,7 +19,7 @@ from core.errors import (
     TradeEngineError,
 )
 from core.ledger import SETTLE_MS
-from core.model import Target
+from core.model import AccountMode, Target
 from core.open_orders import review_open_orders
 from core.reconcile import Reason
 from core.targets import compute_targets, reduces_any
@@ -33,6 +33,7 @@ PASSING = {
     "rate_limited",
 }
 OPEN_ORDERS_EVERY_MS = 600_000  # ours do not rest
+SKEW_EVERY_MS = 60_000
 MODE_EVERY_MS = 3_600_000  # account modes and the venue's clock are read again
 SETTLING = {"read_open", "read_early", "read_reread", "reduction_waits"}
 MAX_CREDENTIAL_FAILURES = 3
@@ -128,6 +129,9 @@ class Lane:
             desk.mode = await desk.venue.connect()
         except CredentialsError as error:
             await self._credentials_failed(error)
+        except ClockSkewError as error:
+            self._skewed(error)
+            return True
         except TradeEngineError as error:
             if desk.mode is not None:
                 desk.mode_read_at_ms = desk.now_ms()
@@ -136,11 +140,24 @@ class Lane:
             self._failed("connecting", str(error), error)
         else:
             desk.mode_read_at_ms = desk.now_ms()
+            desk.blocker = None
             self._failures = self._credential_failures = 0
             self.state, self.reason = "ready", ""
             desk.events.clear(f"reads/{desk.name}")
+            desk.events.clear(f"clock_skew/{desk.name}")
             return True
         return False
+
+    def _skewed(self, error: ClockSkewError) -> None:
+        """Reduce, but open nothing until the clocks agree; look again in a minute (B18)."""
+        desk = self.desk
+        desk.mode = desk.mode or AccountMode(margin_mode=None, is_hedged=None)
+        desk.mode_read_at_ms = desk.now_ms() - MODE_EVERY_MS + SKEW_EVERY_MS
+        desk.blocker = Reason(code="clock_skew", text=str(error))
+        self.state, self.reason = "ready", str(error)
+        desk.events.alert(
+            f"clock_skew/{desk.name}", f"{desk.name}: {error}", severity="error", account=desk.name
+        )
 
     def _perhaps_review_open_orders(self, inputs: CycleInputs) -> None:
         """Look at what rests, at the start and now and then, beside the passes."""
@@ -310,7 +327,7 @@ class Lane:
         wait_ms = FAILED_WAITS_MS[min(self._failures, len(FAILED_WAITS_MS)) - 1]
         if isinstance(error, RateLimitedError):
             wait_ms = max(wait_ms, error.retry_after_s * 1000)
-        if self._failures >= READS_FAILED_ALERT or isinstance(error, ClockSkewError):
+        if self._failures >= READS_FAILED_ALERT:
             self.desk.events.alert(
                 f"reads/{self.desk.name}", f"{self.desk.name}: {reason}", account=self.desk.name
             )

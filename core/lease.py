@@ -163,10 +163,11 @@ async def take_over(
 
     An orphan gets one SIGTERM and, after `kill_timeout_s`, SIGKILL (as PM2 would do). A supervised
     holder is never signalled: BusyError names it after `grace_s`. Setting `stop` ends the wait with
-    BusyError too.
+    BusyError too. The process that held it has ended when this returns.
     """
     begun = time.monotonic()
     asked: set[Holder] = set()
+    holder: Holder | None = None
     while (lease := try_lock(path)) is None:
         holder = read_holder(path)
         is_leaving = holder is not None and holder.is_alive and (holder.orphan or holder.stopping)
@@ -177,6 +178,12 @@ async def take_over(
         limit_s = kill_timeout_s + grace_s if is_leaving else grace_s
         if waited_s >= limit_s or (stop is not None and stop.is_set()):
             raise BusyError(_holder_text(what, holder))
+        await asyncio.sleep(POLL_S)
+    # it let go as its last act; a moment later nobody can see two of us
+    gone_by = time.monotonic() + grace_s
+    while holder is not None and holder.is_alive and time.monotonic() < gone_by:
+        if holder.pid == os.getpid():
+            break
         await asyncio.sleep(POLL_S)
     return lease
 

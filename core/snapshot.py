@@ -44,7 +44,7 @@ async def take_snapshot(desk: AccountDesk, symbols: Iterable[str]) -> Snapshot:
         equity=equity,
         positions=positions,
         tickers=tickers or {},
-        instruments=instruments or desk.market.last_instruments(),
+        instruments=_of_account(desk, instruments or desk.market.last_instruments()),
         errors=errors,
     )
     return _consistent(snapshot)
@@ -77,6 +77,19 @@ async def _tried(
     except TradeEngineError as error:
         errors[part] = error
         return None
+
+
+def _of_account(
+    desk: AccountDesk, instruments: Mapping[str, Instrument]
+) -> Mapping[str, Instrument]:
+    """Raise the venue's smallest notional to the one that the account asks for."""
+    least = desk.account.min_order_notional_usdt
+    if not least:
+        return instruments
+    return {
+        symbol: replace(row, min_notional_usdt=max(row.min_notional_usdt, least))
+        for symbol, row in instruments.items()
+    }
 
 
 def _consistent(snapshot: Snapshot) -> Snapshot:

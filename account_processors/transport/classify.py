@@ -38,7 +38,7 @@ KEY_REMEDIES: Final[dict[str, str]] = {
     "banned": "the venue has banned trading for this account: ask its support",
     "account_type": "the account is of the wrong kind: upgrade it to a unified trading account",
 }
-WIZARD: Final = "then run: python3 config/credentials.py"
+REMEDY: Final = "then correct credentials.json and restart trade-engine"
 HEDGE_TEXT: Final = (
     "the account is in hedge mode, which is not supported: close its positions and orders, switch"
     " the position mode to one-way at the venue, then restart the engine"
@@ -177,7 +177,7 @@ def _never_left(failure: Failure, text: str) -> TradeEngineError:
     if "BadSymbol" in names:
         return RejectedError(text, kind="symbol")
     if "AuthenticationError" in names:
-        return CredentialsError(f"{text}; enter the missing key: python3 config/credentials.py")
+        return CredentialsError(f"{text}; enter the missing key in credentials.json")
     if "ExchangeError" in names:
         return RejectedError(text, kind="other")
     return NotPlacedError(text)
@@ -190,7 +190,7 @@ def _read_error(
     if is_closed or failure.status == HTTPStatus.SERVICE_UNAVAILABLE or _CLOSED.search(message):
         return MaintenanceError(text)
     if "AuthenticationError" in failure.names and not meaning:
-        return CredentialsError(f"{text}; check the key, {WIZARD}")
+        return CredentialsError(f"{text}; check the key, {REMEDY}")
     return TransientError(text)
 
 
@@ -204,7 +204,7 @@ def _is_server_error(failure: Failure) -> bool:
 
 
 def _key_text(meaning: Meaning | None, code: str, profile: Profile) -> str:
-    return f"{profile.exchange} {code}: {KEY_REMEDIES[str(meaning)]}; {WIZARD}"
+    return f"{profile.exchange} {code}: {KEY_REMEDIES[str(meaning)]}; {REMEDY}"
 
 
 def _describe(code: str, failure: Failure, profile: Profile) -> str:

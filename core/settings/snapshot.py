@@ -20,20 +20,20 @@ CREDENTIALS: Final = FileKind(
     name=account.FILE,
     parse=account.parse_credentials,
     empty=Credentials(),
-    remedy_when_missing="run ./trade-engine up, or python3 config/credentials.py",
+    remedy_when_missing="run ./trade-engine up for an example, then edit it",
     is_secret=True,
 )
 MAPPING: Final[FileKind[AssetMapping]] = FileKind(
     name=signals.MAPPING_FILE,
     parse=signals.parse_mapping,
     empty=MappingProxyType({}),
-    remedy_when_missing="run ./trade-engine up, or python3 config/asset_mapping.py",
+    remedy_when_missing="run ./trade-engine up for an example, then edit it",
 )
 WEIGHTS: Final[FileKind[tuple[SymbolWeights, ...]]] = FileKind(
     name=signals.WEIGHTS_FILE,
     parse=signals.parse_weights,
     empty=(),
-    remedy_when_missing="run ./trade-engine up, or python3 config/signal_weights.py",
+    remedy_when_missing="run ./trade-engine up for an example, then edit it",
 )
 ENGINE: Final = FileKind(
     name=engine.FILE,

@@ -136,6 +136,20 @@ async def test_a_copy_of_a_refused_alert_does_not_overtake_what_came_since(
     assert newest_depth(receiver) == "-0.04"
 
 
+async def test_a_refusal_is_known_after_a_clean_restart(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    async with running(home) as receiver:
+        with disk_full_after(50):
+            assert (await receiver.post(LONG)).status_code == 503
+        await asyncio.sleep(0.002)
+        await receiver.post(SHORT)
+    async with running(home) as receiver:
+        again = (await receiver.post(LONG)).json()
+
+        assert "superseded" in again["warnings"][0]
+        assert newest_depth(receiver) == "-0.04"
+
+
 async def test_entry_and_exit_that_were_both_refused_end_flat(receiver: Receiver) -> None:
     with disk_full_after(50):
         assert (await receiver.post(LONG)).status_code == 503

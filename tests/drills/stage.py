@@ -76,6 +76,7 @@ class Stage:
         self.rows = accounts
         self.clock = ShiftedClock()
         self.reports: list[PassReport] = []
+        self.newest: dict[str, PassReport] = {}
         self.first_with: dict[str, int] = {}  # the generation that first knew a signal, by its id
         self.engine: Engine
         self._numbers = iter(range(1_000_000))
@@ -141,6 +142,7 @@ class Stage:
     async def start(self) -> None:
         """Start the engine's process, without a process."""
         self.reports.clear()
+        self.newest.clear()
         self.first_with.clear()
         self.engine = Engine(self.home)
         self.engine.replay()
@@ -295,10 +297,11 @@ class Stage:
         inputs = self.engine.executor.inputs
         for one in inputs.contributions if inputs is not None else ():
             self.first_with.setdefault(one.signal_id, inputs.generation if inputs else 0)
-        known = {id(report) for report in self.reports}
         for lane in self.engine.executor.lanes:
-            if lane.report is not None and id(lane.report) not in known:
-                self.reports.append(lane.report)
+            report = lane.report
+            if report is not None and report is not self.newest.get(lane.desk.name):
+                self.newest[lane.desk.name] = report
+                self.reports.append(report)
 
     def _situation(self) -> str:
         try:

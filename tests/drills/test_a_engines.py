@@ -52,6 +52,7 @@ async def test_a5_an_exit_that_comes_meanwhile_closes_at_once(tmp_path: Path) ->
         await here.until(lambda: here.held() == 0, "closed beside it", within_s=4)
 
         assert [o.reduce_only for o in here.orders()] == [False, True]
+        await here.kill()  # nobody waits for that answer
 
 
 @pytest.mark.parametrize("sending", ["taken_unanswered", "lost", "late"])

@@ -1,5 +1,6 @@
 """Alerts become positions under the real PM2, and a kill between order and bookkeeping buys once."""
 
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -127,3 +128,17 @@ def test_a26_killed_before_the_order_lands_it_is_waited_for_and_not_sent_again(
     assert order["ticket"]["client_id"] == client_id
     assert {row["client_id"] for row in intents(house, "BTCUSDT")} == {*known, client_id}
     assert house.status()["frozen_positions"] == []
+
+
+def test_an_exchange_that_comes_back_on_another_port_is_found_again(house: House) -> None:
+    house.bring("ETHUSDT", "long")
+    port = int(house.paper.rpartition(":")[2])
+    killed = house.kill("paper-exchange")
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind(("127.0.0.1", port))
+        squatter.listen()  # somebody else took the port before PM2 was back
+        wait_for("the exchange", lambda: house.is_ready("paper-exchange", other_than=killed))
+        house.paper = house.part("paper-exchange")["url"]
+        assert house.send("ETHUSDT", "flat") is not None
+        wait_for("flat", lambda: house.is_settled("ETHUSDT", Decimal(0)), limit_s=45)

@@ -1,7 +1,6 @@
 """PM2 itself: killed, bare, and at work on one app; there is never a moment of two engines."""
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.installation import NAMES, ROOT
+from tests.process.installation import NAMES, ROOT, is_alive
 from tests.process.whole_house import House, Row, wait_for, whole_house
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(150)]
@@ -127,7 +126,7 @@ def test_bare_pm2_starts_restarts_stops_and_shows_logs(house: House) -> None:
 
     second = house.pids()[ENGINE]
     assert house.pm2("stop", ENGINE).returncode == 0
-    assert not is_running(second)
+    assert not is_alive(second)
     assert exit_code_of(house, ENGINE) == 0
     assert house.log(ENGINE).count('"event":"stopped"') == 2
     assert [name for name in NAMES if "Traceback" in house.log(name)] == []
@@ -139,10 +138,3 @@ def exit_code_of(house: House, name: str) -> int:
     rows = json.loads(house.pm2("jlist").stdout.splitlines()[-1])
     return int(next(row["pm2_env"]["exit_code"] for row in rows if row["name"] == name))
 
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

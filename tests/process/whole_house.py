@@ -131,6 +131,7 @@ class House(Installation):
         holder = self.holder(name)
         if holder is None or not send_signal(holder.pid, holder.started, signal.SIGKILL):
             return 0
+        wait_for(f"the end of {name}", lambda: not holder.is_alive)
         return holder.pid
 
     def is_ready(self, name: str, *, other_than: int = 0) -> bool:

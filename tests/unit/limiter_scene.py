@@ -28,9 +28,9 @@ def now() -> int:
     return VirtualClock().monotonic_ms()
 
 
-def played(scene: Callable[[Limiter], Awaitable[None]], *, share: float | None = None) -> None:
+def played(scene: Callable[[Limiter], Awaitable[None]]) -> None:
     async def play() -> None:
-        limiter = limiter_of() if share is None else limiter_of(share=share)
+        limiter = limiter_of()
         await scene(limiter)
         await limiter.close()
 

@@ -90,6 +90,25 @@ def test_b15_a_write_that_fails_halfway_leaves_nothing_behind(tmp_path: Path) ->
     assert tail.skipped == 0
 
 
+def test_b15_what_could_not_be_cut_off_is_cut_off_before_the_next_append(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    size = journal.append_sync(rows(1), at_ms=T0).offset
+    with monkeypatch.context() as broken, disk_full_after(size + 20):
+        broken.setattr(os, "ftruncate", _failing)  # no file system fails it on demand
+        with pytest.raises(OSError, match="File too large"):
+            journal.append_sync(rows(2, 3, 4), at_ms=T0)
+    assert (tmp_path / FIRST).stat().st_size > size
+    journal.append_sync(rows(5), at_ms=T0)
+
+    assert numbers(JournalTail(tmp_path)) == [1, 5]
+
+
+def _failing(*_: object) -> None:
+    raise OSError(errno.EIO, "broken")
+
+
 def test_a_row_that_is_not_json_stores_nothing(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     with pytest.raises(TypeError):

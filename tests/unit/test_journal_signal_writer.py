@@ -16,10 +16,11 @@ from core.checkpoint import (
 from core.errors import BusyError
 from core.home import Home
 from core.journal import Journal, JournalTail, Position
+from core.source_reader import SourceReader
 from signal_processors.base import SignalWriter, discover
 from signal_processors.tradingview_fold import TradingViewFold
 from tests.disk_full import disk_full_after
-from tests.source_folder import T0, FixedClock, folder, signal, stored, writing
+from tests.source_folder import DAY, T0, FixedClock, depths, folder, signal, stored, writing
 
 
 @pytest.fixture
@@ -55,6 +56,20 @@ async def test_duplicates_are_known_across_two_restarts_without_a_checkpoint(hom
         await writer.store(signal(9))
     async with writing(home) as writer:
         assert (await writer.store(firing)).duplicate_of == "tv-8"
+
+
+async def test_a_later_day_counts_though_the_covered_one_is_archived(home: Home) -> None:
+    await stored(home)
+    later = signal(7, "SOLUSDT").to_row()
+    Journal(folder(home)).append_sync([later], at_ms=T0 + 2 * DAY)  # killed right after
+    sorted(folder(home).glob("*.jsonl"))[-2].unlink()
+    async with writing(home) as writer:
+        assert {row.id for row in writer.newest().values()} == {"tv-5", "tv-3", "tv-7"}
+    assert depths(SourceReader(home, "one")) == {
+        "ETHUSDT": "0.05",
+        "BTCUSDT": "0.03",
+        "SOLUSDT": "0.07",
+    }
 
 
 async def test_a_batch_is_judged_in_its_own_order(home: Home) -> None:

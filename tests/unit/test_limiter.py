@@ -282,11 +282,13 @@ def test_bybit_s_budgets_are_the_documented_ones() -> None:
     assert all(budget.source for budget in PROFILE.budgets)
 
 
-def test_a_command_s_tenth_of_the_budget_leaves_room_for_its_reads() -> None:
-    async def scene(limiter: Limiter) -> None:
+def test_a_command_s_tenth_of_bybit_s_budget_leaves_room_for_its_reads() -> None:
+    async def play() -> None:
+        limiter = limiter_of(PROFILE.budgets, share=COMMAND_SHARE)
         for _ in range(5):
             await limiter.take(POSITIONS, READ)
+        await limiter.close()
 
         assert now() == 0
 
-    played(scene, share=COMMAND_SHARE)
+    run_virtually(play())

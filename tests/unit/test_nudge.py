@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -69,14 +71,16 @@ async def test_the_socket_is_its_owners_alone(home: Home) -> None:
 async def test_a_long_home_gets_a_short_socket_in_a_folder_of_our_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", os.fspath(tmp_path))
+    short = tempfile.mkdtemp(prefix="te", dir="/tmp")
+    monkeypatch.setattr("tempfile.tempdir", short)
     home = Home(tmp_path / ("x" * LONGEST_PATH))
     async with NudgeReceiver(home) as receiver:
         send_nudge(home)
 
         assert await receiver.wait(20) is True
         assert stat.S_IMODE(receiver.path.parent.stat().st_mode) == 0o700
-        assert receiver.path.parent.parent == tmp_path
+        assert receiver.path.parent.parent == Path(short)
+    shutil.rmtree(short)
 
 
 async def test_a_socket_that_cannot_be_bound_leaves_the_sweeps(
@@ -86,6 +90,18 @@ async def test_a_socket_that_cannot_be_bound_leaves_the_sweeps(
     async with NudgeReceiver(Home(tmp_path)) as receiver:
         assert await receiver.wait(0) is False
         assert "no nudge socket" in caplog.text
+
+
+async def test_a_folder_of_somebody_else_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", os.fspath(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / f"trade-engine-{os.getuid()}").symlink_to(elsewhere)
+    async with NudgeReceiver(Home(tmp_path / ("x" * LONGEST_PATH))) as receiver:
+        assert await receiver.wait(0) is False
+        assert "belongs to somebody else" in vars(caplog.records[0])["error"]
 
 
 async def test_two_services_of_one_home_hear_their_own(home: Home) -> None:
