@@ -168,7 +168,10 @@ PROFILE = Profile(
         size="qty", filled="cumExecQty", status="orderStatus", average_price="avgPrice",
         statuses={name: ours for ours, names in STATUSES.items() for name in names.split()},
         reduce_only="reduceOnly", updated_ms="updatedTime", reason="rejectReason",
-        no_reason="EC_NoError",
+        no_reason="EC_NoError", origin="createType",
+        liquidations=frozenset(
+            ("CreateByLiq", "CreateByTakeOver_PassThrough", "CreateByAdl_PassThrough")
+        ),
     ),
     read_equity=read_equity,
     read_account_mode=read_account_mode,

@@ -76,7 +76,7 @@ class AccountDesk:
         return task
 
     def note_end(
-        self, intent: OpenIntent, symbol: str, filled: Decimal, waits: Mapping[str, int]
+        self, intent: OpenIntent, symbol: str, filled: Decimal, waits: Mapping[str, float]
     ) -> None:
         """Learn from the end of an order for the next try; `waits` has `first_s`, `longest_s`."""
         attempts = self.attempts_of(symbol)

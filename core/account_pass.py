@@ -22,7 +22,13 @@ from core.resolver import Resolver
 from core.sender import Sender
 from core.sizing import minimum_lots
 from core.sizing_desk import Sizer
-from core.snapshot import Snapshot, read_positions, take_snapshot
+from core.snapshot import (
+    Snapshot,
+    expects_positions,
+    lists_nothing,
+    read_positions,
+    take_snapshot,
+)
 from core.targets import compute_targets, level_sign
 
 MAX_ROUNDS = 4  # close, open of a flip, and one to spare; the rest waits for the next pass
@@ -55,8 +61,8 @@ class AccountPass:
         self._resolver = Resolver(
             desk,
             restores=limits.external_change_policy == "restore",
-            retry_first_s=int(limits.retry_first_s),
-            retry_max_s=int(limits.retry_max_s),
+            retry_first_s=limits.retry_first_s,
+            retry_max_s=limits.retry_max_s,
         )
         self._holds = Holds(desk, limits.adopt_policy)
         self._is_over = False
@@ -103,6 +109,8 @@ class AccountPass:
         read = await read_positions(self._desk)
         if not isinstance(read, PositionsRead):
             return False
+        if lists_nothing(read) and expects_positions(self._desk):
+            return False  # a full pass asks for the margin in use, too
         self._read = read
         symbols = [s for s in self._desk.journal.symbols(self._desk.name) if self._is_ours(s)]
         before = {s: self._desk.ledger(s).expected_lots for s in symbols}

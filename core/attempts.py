@@ -51,14 +51,14 @@ def for_version(attempts: Attempts, version: str) -> Attempts:
 
 
 def increase_failed(
-    attempts: Attempts, *, now_ms: int, error: str, first_s: int, longest_s: int
+    attempts: Attempts, *, now_ms: int, error: str, first_s: float, longest_s: float
 ) -> Attempts:
     """Double the wait, from `first_s` up to `longest_s`."""
     wait_s = min(first_s * 2**attempts.increases_failed, longest_s)
     return replace(
         attempts,
         increases_failed=min(attempts.increases_failed + 1, 16),
-        increase_not_before_ms=now_ms + wait_s * 1000,
+        increase_not_before_ms=now_ms + int(wait_s * 1000),
         increase_error=error,
     )
 

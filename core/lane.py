@@ -81,7 +81,7 @@ class Lane:
         self._inputs = inputs
         if self._targets_at_work is not None and self._reduces(inputs, self._targets_at_work):
             self._reducing.set()
-        self._resync_ms = int(inputs.settings.engine.engine.resync_interval_s) * 1000
+        self._resync_ms = int(inputs.settings.engine.engine.resync_interval_s * 1000)
         self._newer.set()
         self._awoken.set()
 

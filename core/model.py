@@ -147,6 +147,7 @@ class OrderState:
     reduce_only: bool | None = None
     updated_at_ms: int | None = None  # the venue's clock
     reason: str = ""
+    is_liquidation: bool = False  # the venue made it: liquidation or auto-deleveraging
 
     @property
     def is_terminal(self) -> bool:

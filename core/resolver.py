@@ -30,14 +30,13 @@ ANSWER_MS = 2_000  # a send that has no answer after this is looked up
 RESTS_MS = 5_000  # an order of ours should be over by now: cancel it
 REREAD_TIMEOUT_S = 3
 LIQUIDATION_RECENT_MS = 3_600_000
-LIQUIDATION = "liquidation"  # how the rim marks such an order in `OrderState.reason`
 
 
 class Resolver:
     """One account's detective."""
 
     def __init__(
-        self, desk: AccountDesk, *, restores: bool, retry_first_s: int, retry_max_s: int
+        self, desk: AccountDesk, *, restores: bool, retry_first_s: float, retry_max_s: float
     ) -> None:
         self._desk = desk
         self._restores = restores
@@ -220,7 +219,7 @@ def _late_fills(ledger: SymbolLedger, states: Sequence[OrderState], now_ms: int)
 
 
 def _is_recent_liquidation(state: OrderState, now_ms: int) -> bool:
-    if state.reason != LIQUIDATION:
+    if not state.is_liquidation:
         return False
     return state.updated_at_ms is None or now_ms - state.updated_at_ms < LIQUIDATION_RECENT_MS
 

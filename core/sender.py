@@ -155,8 +155,8 @@ class Sender:
             self._desk.attempts_of(symbol),
             now_ms=self._desk.now_ms(),
             error=error,
-            first_s=int(self._limits.retry_first_s),
-            longest_s=int(self._limits.retry_max_s),
+            first_s=self._limits.retry_first_s,
+            longest_s=self._limits.retry_max_s,
         )
 
     def _note(self, sent: Sent) -> None:

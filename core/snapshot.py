@@ -47,7 +47,7 @@ async def take_snapshot(desk: AccountDesk, symbols: Iterable[str]) -> Snapshot:
         instruments=_of_account(desk, instruments or desk.market.last_instruments()),
         errors=errors,
     )
-    return _consistent(snapshot)
+    return _consistent(snapshot, expects_positions=expects_positions(desk))
 
 
 async def read_positions(desk: AccountDesk) -> PositionsRead | TradeEngineError:
@@ -92,14 +92,25 @@ def _of_account(
     }
 
 
-def _consistent(snapshot: Snapshot) -> Snapshot:
-    """Take "no positions" for unknown while margin is in use (A27)."""
+def expects_positions(desk: AccountDesk) -> bool:
+    """Tell whether our own journal says that something is held."""
+    symbols = desk.journal.symbols(desk.name)
+    return any(desk.ledger(s).is_ours and desk.ledger(s).expected_lots for s in symbols)
+
+
+def lists_nothing(read: PositionsRead) -> bool:
+    """Tell whether a read shows no position at all, which a degraded venue also says (A27)."""
+    return not read.unreadable and not any(r.size_lots for r in read.positions.values())
+
+
+def _consistent(snapshot: Snapshot, *, expects_positions: bool) -> Snapshot:
+    """Take "no positions" for unknown while margin is in use, or may be (A27)."""
     equity, read = snapshot.equity, snapshot.positions
-    if equity is None or read is None or not equity.used_margin_usdt or read.unreadable:
+    if read is None or not lists_nothing(read):
         return snapshot
-    if any(row.size_lots for row in read.positions.values()):
+    used = None if equity is None else equity.used_margin_usdt
+    if not used and not (equity is None and expects_positions):
         return snapshot
-    error = TransientError(
-        f"the venue lists no positions while {equity.used_margin_usdt} USDT of margin is in use"
-    )
+    margin = "an unknown margin" if used is None else f"{used} USDT of margin"
+    error = TransientError(f"the venue lists no positions while {margin} is in use")
     return replace(snapshot, positions=None, errors={**snapshot.errors, "positions": error})

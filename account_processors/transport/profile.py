@@ -105,6 +105,8 @@ class OrderFields:
     updated_ms: str
     reason: str
     no_reason: str = ""  # what stands there when all is well
+    origin: str = ""  # who made the order
+    liquidations: frozenset[str] = frozenset()  # values there that mean the venue took it away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

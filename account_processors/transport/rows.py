@@ -197,4 +197,5 @@ def _read_order(row: Row, fields: OrderFields, symbol_of: SymbolOf, what: str) -
         reduce_only=reduce_only if isinstance(reduce_only, bool) else None,
         updated_at_ms=None if updated_ms is None else int(updated_ms),
         reason=text(row.get(fields.reason)).removeprefix(fields.no_reason),
+        is_liquidation=text(row.get(fields.origin)) in fields.liquidations,
     )

@@ -1,7 +1,7 @@
 """A venue whose misfortunes are chosen one by one, for drills that need minutes: virtual time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +11,7 @@ from core.errors import RejectedError, TradeEngineError, TransientError, Unknown
 from core.model import (
     ZERO,
     Equity,
+    Instrument,
     OrderRequest,
     OrderState,
     OrderStatus,
@@ -30,6 +31,7 @@ class ScriptedVenue(FakeVenue):
 
     sending: Sending = "answered"
     answer_after_s: float = 0
+    instruments_fail: int = 0  # so many times
     positions_fail: bool = False
     positions_as_of_ms: int | None = None  # reads show this moment
     positions_empty: bool = False
@@ -37,6 +39,13 @@ class ScriptedVenue(FakeVenue):
     refuses: RejectedError | None = None
     refuses_reductions: bool = False
     liquidated: str = ""
+
+    async def fetch_instruments(self) -> Mapping[str, Instrument]:
+        if self.instruments_fail:
+            self.instruments_fail -= 1
+            await self._travel("instruments")
+            raise TransientError("502")
+        return await super().fetch_instruments()
 
     async def fetch_positions(self) -> PositionsRead:
         if self.positions_fail:

@@ -279,6 +279,11 @@ class Stage:
 
         return await self.until(enough, f"{count} passes", within_s=within_s)
 
+    async def price_of(self, symbol: str, mark: str) -> None:
+        """Wait until the engine has read this price."""
+        market = self.lane().desk.market
+        await self.until(lambda: market.last_price(symbol) == Decimal(mark), "the new price")
+
     def _generation_of(self, signal_id: str) -> int | None:
         if not signal_id:
             return 0

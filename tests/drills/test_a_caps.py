@@ -186,6 +186,28 @@ async def test_a28_a_remainder_below_the_minimum_is_closed_with_the_rest(tmp_pat
         assert [o.reduce_only for o in here.orders()] == [False, True]
 
 
+async def test_a28_a_reduction_leaves_no_remainder_below_the_minimum(tmp_path: Path) -> None:
+    """30 DOGE wanted were worth 6 USDT and are worth 3 now, when 120 more are sold.
+
+    Must happen: 3 USDT could not be closed by themselves, so all 150 are.
+    """
+    symbols = ("DOGEUSDT",)
+    async with stage(tmp_path, symbols=symbols, resync_interval_s=1, ticker_max_age_s=1) as here:
+        main = here.server.account("main")
+        here.server.pin(DOGEUSDT="0.2")
+        here.server.exchange.trade_by_hand(main, "DOGEUSDT", Decimal(30))
+        await here.start()
+        await here.settled(await here.alert("long", "0.0021/100", symbol="DOGEUSDT"))
+        here.server.pin(DOGEUSDT="0.1")
+        await here.price_of("DOGEUSDT", "0.1")
+        here.server.exchange.trade_by_hand(main, "DOGEUSDT", Decimal(120))
+        await here.until(here.orders, "a reduction")
+        await here.passed(len(here.passes()) + 1)
+
+        assert here.held("DOGEUSDT") == 0
+        assert [(o.size_lots, o.reduce_only) for o in here.orders()] == [(Decimal(-150), True)]
+
+
 async def test_a28_dust_left_by_hand_is_closed_by_the_exit(tmp_path: Path) -> None:
     """Somebody left 10 DOGE, worth 2 USDT, of a position: below the venue's minimum of 5.
 
@@ -211,14 +233,15 @@ async def test_a29_drift_of_price_and_equity_trades_nothing(tmp_path: Path) -> N
     Must happen: lots stay as frozen at resyncs; a re-sent alert that differs by less than the
     dead band sends nothing and says so.
     """
-    async with stage(tmp_path, resync_interval_s=1) as here:
+    async with stage(tmp_path, resync_interval_s=1, ticker_max_age_s=1) as here:
         await here.start()
         await here.settled(await here.alert("long", "2/100"))
+        here.server.pin(BTCUSDT="63000")
+        await here.price_of(BTC, "63000")
         here.forget()
-        here.server.pin(BTCUSDT="60500")
         await here.passed(2)
         assert here.orders() == []
-        await here.settled(await here.alert("long", "2.03/100"))
+        await here.settled(await here.alert("long", "2.13/100"))  # 0.101
 
         assert here.orders() == []
         assert "dead_band" in here.symbol_status()["reason"]

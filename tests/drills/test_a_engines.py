@@ -91,7 +91,7 @@ async def test_a25_a_second_engine_on_the_same_key_does_not_trade(tmp_path: Path
         stage(
             tmp_path / "second",
             server=first.server,
-            accounts={"main": {"api_key": first.rows[0]["api_key"]}, "other": {}},
+            accounts={"main": _keys(first), "other": {}},
         ) as second,
     ):
         await first.start()
@@ -103,6 +103,10 @@ async def test_a25_a_second_engine_on_the_same_key_does_not_trade(tmp_path: Path
 
         assert "account/main" in second.alerts()
         assert str(os.getpid()) in second.status()["reason"]
+
+
+def _keys(here: Stage) -> dict[str, str]:
+    return {name: here.rows[0][name] for name in ("api_key", "api_secret")}
 
 
 async def trade_as_another_engine(here: Stage, size: str) -> None:

@@ -124,3 +124,24 @@ def test_a27_an_empty_list_in_the_read_after_our_fills_is_no_external_change(
         await engine.stop()
 
     run_virtually(story())
+
+
+def test_b2_failed_instrument_reads_are_tried_again_within_seconds(tmp_path: Path) -> None:
+    """One failed read of the instruments was kept for an hour: nothing traded meanwhile.
+
+    Must happen: the failure is not kept; read again 5 s later, and then no more for an hour.
+    """
+
+    async def story() -> None:
+        engine, venue = scripted(tmp_path)
+        venue.instruments_fail = 2
+        engine.start()
+        engine.want(lots=1)
+        await engine.settled(within_s=15)
+        assert engine.held() == 1
+        await asyncio.sleep(3000)
+
+        assert venue.requests.count("instruments") == 3
+        await engine.stop()
+
+    run_virtually(story())

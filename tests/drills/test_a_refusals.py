@@ -32,6 +32,7 @@ async def test_a10_a_rejected_symbol_does_not_trade_the_others_again(tmp_path: P
 
         assert [o.size_lots for o in here.orders() if o.symbol == BTC] == [TENTH]
         assert here.symbol_status(BTC)["verified"]
+        assert {e["symbol"] for e in here.events() if e["code"] == "confirmed"} == {BTC}
         assert not here.symbol_status(ETH)["verified"]
 
 

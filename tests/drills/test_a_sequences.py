@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -62,10 +62,10 @@ async def test_a4_the_last_alert_decides(
 
 
 @pytest.fixture
-def berlin() -> Iterator[None]:
-    """The host's local time, where the clocks go back on 2025-10-26 at 01:00 UTC."""
+def new_york() -> Iterator[None]:
+    """The host's local time, where the clocks go back on 2025-11-02 at 06:00 UTC."""
     before = os.environ.get("TZ")
-    os.environ["TZ"] = "Europe/Berlin"
+    os.environ["TZ"] = "America/New_York"
     time.tzset()
     yield
     if before is None:
@@ -75,41 +75,44 @@ def berlin() -> Iterator[None]:
     time.tzset()
 
 
+async def alert_at(here: Stage, said: str, direction: str, size: str, **fields: str) -> str:
+    """Send an alert that arrives at that time."""
+    at_ms = int(datetime.fromisoformat(said).timestamp() * 1000)
+    here.clock.shift_ms += at_ms - here.clock.now_ms()
+    return await here.alert(direction, size, **fields)
+
+
 @pytest.mark.parametrize("has_timenow", [True, False], ids=["timenow", "arrival"])
-@pytest.mark.usefixtures("berlin")
+@pytest.mark.usefixtures("new_york")
 async def test_a21_an_exit_in_the_hour_that_comes_twice_is_after_its_entry(
     tmp_path: Path, *, has_timenow: bool
 ) -> None:
-    """Naive local times: at the end of summer time an exit (02:00:10) sorted before its entry.
+    """Naive local times: at the end of summer time an exit (01:00:10) sorted before its entry.
 
-    Must happen: times are UTC; entry 00:59:30Z, exit 01:00:10Z, and the account ends flat.
+    Must happen: times are UTC; entry 05:59:30Z, exit 06:00:10Z, and the account ends flat.
     """
     async with stage(tmp_path, max_entry_age_s=0) as here:
         await here.start()
-        last = ""
         for said, direction, size in (
-            ("2025-10-26T00:59:30Z", "long", "2/100"),
-            ("2025-10-26T01:00:10Z", "flat", ""),
+            ("2025-11-02T05:59:30Z", "long", "2/100"),
+            ("2025-11-02T06:00:10Z", "flat", ""),
         ):
-            at_ms = int(datetime.fromisoformat(said).timestamp() * 1000)
-            here.clock.shift_ms += at_ms - here.clock.now_ms()
             fields = {"timenow": said} if has_timenow else {}
-            last = await here.alert(direction, size, **fields)
-            await here.settled(last)
+            await here.settled(await alert_at(here, said, direction, size, **fields))
 
         assert here.held() == 0
         assert [o.reduce_only for o in here.orders()] == [False, True]
-        rows = (here.home.raw_signals / "tradingview" / "2025-10-26.jsonl").read_text()
-        assert len(rows.splitlines()) == 2  # the UTC day's file
 
 
-@pytest.mark.usefixtures("berlin")
-async def test_a21_files_of_the_engine_are_named_by_the_utc_day(tmp_path: Path) -> None:
-    """Must happen: journals change at UTC midnight, whatever the host's zone."""
-    async with stage(tmp_path) as here:
+@pytest.mark.usefixtures("new_york")
+async def test_a21_a_journal_is_named_by_the_utc_day(tmp_path: Path) -> None:
+    """Must happen: files change at UTC midnight, whatever the host's zone; readers go along."""
+    async with stage(tmp_path, max_entry_age_s=0) as here:
         await here.start()
-        await here.settled(await here.alert("long", "2/100"))
+        await here.settled(await alert_at(here, "2025-11-01T23:59:50Z", "long", "2/100"))
+        await here.settled(await alert_at(here, "2025-11-02T00:00:10Z", "flat", ""))
 
-        names = {path.name for path in here.home.state.glob("orders-*.jsonl")}
-        assert names <= {f"orders-{datetime.now(tz=UTC):%Y-%m-%d}.jsonl"}
-        assert names
+        folder = here.home.raw_signals / "tradingview"
+        names = sorted(path.name for path in folder.glob("*.jsonl"))
+        assert names == ["2025-11-01.jsonl", "2025-11-02.jsonl"]
+        assert here.held() == 0

@@ -137,7 +137,7 @@ class FakeVenue:
         return Equity(
             equity_usdt=self.equity_usdt,
             free_margin_usdt=self.equity_usdt - used,
-            used_margin_usdt=None,  # tested by itself: stale reads would contradict it here
+            used_margin_usdt=used,
             unrealized_pnl_usdt=ZERO,
         )
 

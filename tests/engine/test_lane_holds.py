@@ -130,7 +130,7 @@ def test_a9_a_liquidation_holds_whatever_the_policy_until_resumed(
             size_lots=Decimal(-2),
             filled_lots=Decimal(-2),
             status=OrderStatus.FILLED,
-            reason="liquidation",
+            is_liquidation=True,
             updated_at_ms=engine.clock.now_ms(),
         )
         await asyncio.sleep(70)

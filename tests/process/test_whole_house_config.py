@@ -1,4 +1,4 @@
-"""A configuration file broken while money is at work: nothing moves, and you are told what to do."""
+"""A configuration file broken while money is at work: nothing moves, and you are told of it."""
 
 import json
 from collections.abc import Callable, Iterator
