@@ -1,4 +1,4 @@
-"""SIGKILL of any service, and of PM2, at any moment, under a stream of alerts: nothing lost, nothing twice.
+"""SIGKILL of any service, and of PM2, under a stream of alerts: nothing lost, nothing twice.
 
 The verdict comes from the exchange's books and from journals, after everything is back.
 """
