@@ -33,6 +33,9 @@ class Attempts:
     reductions_failed: int = 0
     reduce_not_before_ms: int = 0
     no_position_lots: Decimal | None = None  # expected when the venue said "no position"
+    dust_lots: Decimal | None = None  # held when the venue said "too small to close"
+    is_increase_counted: bool = False  # the batch that was sent last has failed already
+    is_reduction_counted: bool = False
 
 
 def for_version(attempts: Attempts, version: str) -> Attempts:
@@ -53,34 +56,54 @@ def for_version(attempts: Attempts, version: str) -> Attempts:
 def increase_failed(
     attempts: Attempts, *, now_ms: int, error: str, first_s: float, longest_s: float
 ) -> Attempts:
-    """Double the wait, from `first_s` up to `longest_s`."""
+    """Double the wait, from `first_s` up to `longest_s`; once for all orders of a batch."""
+    if attempts.is_increase_counted:
+        return attempts
     wait_s = min(first_s * 2**attempts.increases_failed, longest_s)
     return replace(
         attempts,
         increases_failed=min(attempts.increases_failed + 1, 16),
         increase_not_before_ms=now_ms + int(wait_s * 1000),
         increase_error=error,
+        is_increase_counted=True,
     )
 
 
+def increase_sent(attempts: Attempts) -> Attempts:
+    """Begin a new batch: its failure will count."""
+    return replace(attempts, is_increase_counted=False)
+
+
 def increase_succeeded(attempts: Attempts) -> Attempts:
-    """Clear what stood against increases."""
+    """Clear what stood against increases; one that was shrunk for margin stays the last."""
+    margin = attempts.margin
     return replace(
-        attempts, increases_failed=0, increase_not_before_ms=0, increase_error="", margin=None
+        attempts,
+        increases_failed=0,
+        increase_not_before_ms=0,
+        increase_error="",
+        margin=None if margin is None else replace(margin, was_shrunk=True),
     )
 
 
 def reduction_sent(attempts: Attempts, *, now_ms: int) -> Attempts:
     """Give a reduction that is on its way the time to show before it is planned again."""
-    return replace(attempts, reduce_not_before_ms=now_ms + _reduction_wait_ms(attempts))
+    return replace(
+        attempts,
+        reduce_not_before_ms=now_ms + _reduction_wait_ms(attempts),
+        is_reduction_counted=False,
+    )
 
 
 def reduction_failed(attempts: Attempts, *, now_ms: int) -> Attempts:
     """Wait 1, 2, 5, 5 … s; each failure also widens the collar by one step."""
+    if attempts.is_reduction_counted:
+        return attempts
     return replace(
         attempts,
         reductions_failed=attempts.reductions_failed + 1,
         reduce_not_before_ms=now_ms + _reduction_wait_ms(attempts),
+        is_reduction_counted=True,
     )
 
 
@@ -89,9 +112,20 @@ def no_position(attempts: Attempts, expected_lots: Decimal | None) -> Attempts:
     return replace(attempts, no_position_lots=expected_lots)
 
 
+def too_small_to_close(attempts: Attempts, held_lots: Decimal | None) -> Attempts:
+    """Remember that the venue does not take an order as small as what is held."""
+    return replace(attempts, dust_lots=held_lots)
+
+
 def reduction_succeeded(attempts: Attempts) -> Attempts:
     """Start again with the narrowest collar."""
-    return replace(attempts, reductions_failed=0, reduce_not_before_ms=0, no_position_lots=None)
+    return replace(
+        attempts,
+        reductions_failed=0,
+        reduce_not_before_ms=0,
+        no_position_lots=None,
+        dust_lots=None,
+    )
 
 
 def margin_refused(

@@ -104,6 +104,7 @@ class SymbolLedger:
 
     symbol: str
     baseline_lots: Decimal | None = None
+    baseline_at_ms: int = 0
     fills_lots: Decimal = ZERO
     open: tuple[OpenIntent, ...] = ()
     closed: tuple[ClosedOrder, ...] = ()
@@ -196,6 +197,7 @@ def _fold(ledger: SymbolLedger, row: Row) -> SymbolLedger:
         return replace(
             ledger,
             baseline_lots=row.lots,
+            baseline_at_ms=row.at_ms,
             fills_lots=ZERO,
             hold=row.hold,
             is_ours=ledger.is_ours or row.is_ours,
@@ -254,6 +256,9 @@ def as_of_restart(ledger: SymbolLedger, started_at_ms: int) -> SymbolLedger:
         last_fill_at_ms=_not_after(ledger.last_fill_at_ms, started_at_ms),
         last_end_at_ms=_not_after(ledger.last_end_at_ms, started_at_ms),
         reread_at_ms=None,
+        hold=None
+        if ledger.hold is None
+        else replace(ledger.hold, at_ms=min(ledger.hold.at_ms, started_at_ms)),
         left=tuple((size, started_at_ms) for size, _ in ledger.left[-_LEFT_AT_RESTART:]),
     )
 

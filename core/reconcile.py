@@ -76,6 +76,7 @@ class View:
     policy: Policy = Policy()
     margin_mode_wanted: str | None = None
     margin_mode_held: str | None = None
+    lists_instruments: bool = True  # the venue's list was read: what is not in it is not traded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +112,12 @@ def decide(view: View) -> Decision:
         if view.target is None and not view.policy.closes_orphans:
             return _nothing(view, "orphan", f"{view.symbol} has no target: it is left alone")
     if view.instrument is None:
-        return _nothing(view, "no_instrument", f"{view.symbol} is not listed at this venue")
-    if view.trust is not Trust.COUNTS:
+        if view.lists_instruments:
+            return _nothing(view, "not_listed", f"{view.symbol} is not listed at this venue")
+        return _nothing(view, "no_instrument", "the venue's instruments could not be read yet")
+    if view.trust is not Trust.COUNTS or view.read_lots is None:
         return _on_a_doubtful_read(view, view.instrument)
-    return _on_a_trusted_read(view, view.instrument)
+    return _on_a_trusted_read(view, view.instrument, view.read_lots)
 
 
 def leverage_to_set(leverage: Decimal, instrument: Instrument) -> Decimal:
@@ -138,8 +141,7 @@ def _wanted(view: View) -> Decimal | None:
     return None if view.frozen is None else view.frozen.lots
 
 
-def _on_a_trusted_read(view: View, instrument: Instrument) -> Decision:
-    held = view.read_lots if view.read_lots is not None else ZERO
+def _on_a_trusted_read(view: View, instrument: Instrument, held: Decimal) -> Decision:
     wanted = _wanted(view)
     if wanted is None:  # not sized: all that is certain is the side
         side = view.target.exposure if view.target is not None else ZERO
@@ -218,7 +220,7 @@ def _planned(
     if made.reason:
         reasons = (*reasons, Reason(code=made.reason, text=_dead_band_text(gap)))
     if made.actions and all(isinstance(a, Order) and a.reduce_only for a in made.actions):
-        waiting = _reduction_waits(view)
+        waiting = _dust(view, held) or _reduction_waits(view)
         if waiting is not None:
             made, reasons = Plan(), (*reasons, waiting)
     return Decision(
@@ -233,6 +235,8 @@ def _planned(
 def _is_verified(view: View, gap: Gap, wanted: Decimal | None, made: Plan) -> bool:
     if wanted is None or made.actions or view.target is None or view.ledger.open:
         return False
+    if view.mode is Mode.FLATTEN:
+        return False  # flat by a person's order, which is not what the version wants
     if view.frozen is not None and view.frozen.expired:
         return gap.held_lots == gap.wanted_lots or within_dead_band(gap)
     return within_dead_band(replace(gap, wanted_lots=wanted))
@@ -286,6 +290,7 @@ def _blockers(view: View) -> tuple[Reason, ...]:
     elif view.equity_usdt <= 0:
         found.append(Reason(code="no_equity", text=f"equity is {view.equity_usdt} USDT"))
     found.extend(_price_trouble(view))
+    found.extend(_margin_mode_trouble(view))
     attempts = view.attempts
     if attempts.increase_not_before_ms > view.now_ms:
         wait_s = (attempts.increase_not_before_ms - view.now_ms + 999) // 1000
@@ -306,6 +311,15 @@ def _blockers(view: View) -> tuple[Reason, ...]:
     if view.instrument is not None and not view.instrument.is_trading:
         found.append(Reason(code="not_trading", text=f"{view.symbol} is not open for trading"))
     return tuple(found)
+
+
+def _margin_mode_trouble(view: View) -> tuple[Reason, ...]:
+    """Tell that a held position has another margin mode than the account shall have."""
+    wanted, has = view.margin_mode_wanted, view.margin_mode_held
+    if wanted is None or has in (None, wanted) or not view.read_lots:
+        return ()
+    text = f"margin mode is {has}, {wanted} is configured: it changes while nothing is held"
+    return (Reason(code="margin_mode", text=text),)
 
 
 def _price_trouble(view: View) -> tuple[Reason, ...]:
@@ -336,7 +350,7 @@ def _on_a_doubtful_read(view: View, instrument: Instrument) -> Decision:
     if all(x * wanted <= 0 for x in known):
         if _nothing_is_there(view):
             return nothing
-        return _reduction_to(view, instrument, ZERO, _first_to_close(known), doubt)
+        return _reduction_to(view, instrument, ZERO, _first_to_close(view, known), doubt)
     if view.read_lots is None or view.ledger.expected_lots is None or view.ledger.open_reductions:
         return nothing
     nearer = min(view.read_lots, view.ledger.expected_lots, key=abs)
@@ -354,15 +368,16 @@ _DOUBTS = {
 }
 
 
-def _first_to_close(known: list[Decimal]) -> Decimal:
-    if len(known) == 2 and known[0] * known[1] < 0:  # noqa: PLR2004 # read and expected
-        return known[0]
+def _first_to_close(view: View, known: list[Decimal]) -> Decimal:
+    """Pick the farther from zero; where the signs differ, one after the other."""
+    if known[0] * known[-1] < 0:
+        return known[view.attempts.reductions_failed % 2]
     return max(known, key=abs)
 
 
 def _nothing_is_there(view: View) -> bool:
     refused = view.attempts.no_position_lots
-    return refused is not None and not view.read_lots and refused == view.ledger.expected_lots
+    return refused is not None and view.read_lots == ZERO and refused == view.ledger.expected_lots
 
 
 def _reduction_to(
@@ -381,6 +396,13 @@ def _reduction_waits(view: View) -> Reason | None:
     if left_ms <= 0:
         return None
     return Reason(code="reduction_waits", text=f"the reduction is sent again in {left_ms} ms")
+
+
+def _dust(view: View, held: Decimal) -> Reason | None:
+    if view.attempts.dust_lots != held:
+        return None
+    text = f"{held} lots are too little for the venue to close: close them by hand"
+    return Reason(code="dust", text=text)
 
 
 def _dead_band_text(gap: Gap) -> str:

@@ -61,6 +61,9 @@ class Roster:
             except BusyError as error:
                 self._leave_out(place, "busy", str(error))
                 await self._clock.sleep(BUSY_RETRY_S)
+            except OSError as error:
+                self._leave_out(place, "busy", f"it cannot be opened: {error}")
+                await self._clock.sleep(BUSY_RETRY_S)
             except TransientError as error:
                 place.reason = str(error)
                 await self._clock.sleep(RETRY_S)

@@ -55,10 +55,11 @@ def split_lots(size: Decimal, largest: Decimal | None, step: Decimal) -> tuple[D
     """Cut a signed size into pieces of at most `largest`; their sum is `size`, never clamped."""
     if largest is None or abs(size) <= largest:
         return (size,) if size else ()
-    piece = max(toward_zero(largest, step), step).copy_sign(size)
-    whole = int((size / piece).to_integral_value(ROUND_DOWN))
-    rest = size - piece * whole
-    return (piece,) * whole + ((rest,) if rest else ())
+    most = max(toward_zero(largest, step), step)
+    count = int((abs(size) / most).to_integral_value(ROUND_CEILING))
+    each = toward_zero(size / count, step)  # even pieces: no tail below the venue's minimum
+    larger = int(abs(size - each * count) / step)
+    return (each + step.copy_sign(size),) * larger + (each,) * (count - larger)
 
 
 def collar_price(

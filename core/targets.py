@@ -38,6 +38,7 @@ class _Part:
     is_fresh: bool
     is_level: bool
     received_at_ms: int
+    heard_at_ms: int  # a level counts from its last confirmation
     reason: str
 
     @property
@@ -94,14 +95,15 @@ def _target(symbol: str, said: Sequence[Contribution], weighing: Weighing, now_m
     if abs(fresh) > cap:
         fresh = cap.copy_sign(fresh)
     leverage = max((p.leverage for p in parts if p.exposure), default=ZERO)
-    instructed = [p.received_at_ms for p in parts if not p.is_level]
+    heard = [p for p in parts if p.weight] or parts  # a source of weight 0 decides nothing
+    instructed = [p.received_at_ms for p in heard if not p.is_level]
     return Target(
         symbol=symbol,
         exposure=exposure,
         fresh_exposure=fresh,
         leverage=leverage,
-        version=_version(exposure, leverage, parts),
-        newest_signal_at_ms=max(p.received_at_ms for p in parts),
+        version=_version(exposure, leverage, heard),
+        newest_signal_at_ms=max(p.heard_at_ms for p in heard),
         instructed_at_ms=max(instructed, default=None),
         reasons=tuple(reasons),
     )
@@ -140,6 +142,7 @@ def _part(symbol: str, said: Contribution, weighing: Weighing, now_ms: int) -> _
         is_fresh=is_fresh and not said.is_last_known,
         is_level=said.is_level,
         received_at_ms=said.received_at_ms,
+        heard_at_ms=heard_at,
         reason=reason,
     )
 

@@ -77,7 +77,7 @@ class ScriptedVenue(FakeVenue):
                 filled_lots=Decimal(-1),
                 status=OrderStatus.FILLED,
                 updated_at_ms=self.clock.now_ms(),
-                reason="liquidation",
+                is_liquidation=True,
             )
             found.insert(0, taken)
         return found

@@ -98,10 +98,6 @@ async def test_a9_restore_buys_back_what_was_closed_by_hand(tmp_path: Path) -> N
         assert len(here.orders()) == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="account_processors: no OrderState.reason 'liquidation' (Bybit createType CreateByLiq)",
-)
 @pytest.mark.parametrize("policy", ["hold", "restore"])
 async def test_a9_a_liquidation_holds_until_a_person_resumes(tmp_path: Path, policy: str) -> None:
     """Liquidated, and bought again at once.

@@ -4,8 +4,6 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
-
 from tests.drills.scripted import scripted
 from tests.virtual_time import run_virtually
 
@@ -91,10 +89,6 @@ def test_a31_under_restore_a_fill_that_shows_after_eight_seconds_is_bought_once(
     run_virtually(story())
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="core.snapshot: read_positions (verify, check_fills) has no margin check: false hold",
-)
 def test_a27_an_empty_list_in_the_read_after_our_fills_is_no_external_change(
     tmp_path: Path,
 ) -> None:

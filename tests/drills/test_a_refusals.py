@@ -132,9 +132,6 @@ def test_a33_a_refused_reduction_never_gives_up(tmp_path: Path) -> None:
     run_virtually(story())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="account_pass, sender: int(retry_first_s) makes 0.5 s no pause at all"
-)
 async def test_a33_a_pause_below_a_second_is_still_a_pause(tmp_path: Path) -> None:
     """`retry_first_s` of 0.5 is a valid setting. Must happen: it is not taken for no pause."""
     async with stage(tmp_path, retry_first_s=0.5, retry_max_s=0.5) as here:

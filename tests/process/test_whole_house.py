@@ -106,7 +106,7 @@ def test_a26_killed_before_the_order_lands_it_is_waited_for_and_not_sent_again(
 ) -> None:
     known = {row["client_id"] for row in intents(house, "BTCUSDT")}
     before = len(house.orders("BTCUSDT"))
-    house.fault("latency", endpoint=CREATE, count=1, ms=5_000)
+    house.fault("latency", endpoint=CREATE, count=1, ms=8_000)
     house.send("BTCUSDT", "short")
     wait_for("the intent is on disk", lambda: len(intents(house, "BTCUSDT")) > len(known))
     (client_id,) = {row["client_id"] for row in intents(house, "BTCUSDT")} - known
@@ -144,4 +144,4 @@ def test_an_exchange_that_comes_back_on_another_port_is_found_again(house: House
     house.paper = house.part("paper-exchange")["url"]
     assert house.send("ETHUSDT", "flat") is not None
 
-    wait_for("flat", lambda: house.is_settled("ETHUSDT", Decimal(0)), limit_s=10)
+    wait_for("flat", lambda: house.is_settled("ETHUSDT", Decimal(0)), limit_s=8)

@@ -18,7 +18,7 @@ from tests.process.whole_house import EXPOSURE, House, Row, wait_for, whole_hous
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(150)]
 SEED = 41
-KILLS = 16
+KILLS = 14
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
 STEPS = {"ETHUSDT": Decimal("0.01"), "BTCUSDT": Decimal("0.001")}
 TURNS = {"long": ("short", "flat"), "short": ("long", "flat"), "flat": ("long", "short")}
