@@ -13,7 +13,7 @@ from account_processors import (
 )
 from account_processors.transport.limiter import Limiter
 from core.account_desk import AccountDesk
-from core.clock import SteadyClock
+from core.clock import SteadyClock, SystemClock
 from core.control import strictest
 from core.control_file import ControlReader, halt_file_exists, halt_path
 from core.engine_status import engine_status
@@ -51,18 +51,20 @@ class Engine:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.clock = SteadyClock()
+        self.wall = SystemClock()
+        self.started_at_ms = self.wall.now_ms()
         self.reader = SettingsReader(home, is_keeping_accounts=True)
         self.settings = self.reader.read()
         self.control = ControlReader(home)
         self.engine_id = _engine_id(home)
         self._events_log = GroupCommit(Journal(home.state, "events-"), self.clock)
-        self.events = Events(self._events_log, self.clock)
+        self.events = Events(self._events_log, self.wall)
         self._orders_log = GroupCommit(Journal(home.state, "orders-"), self.clock)
         self.journal = OrdersJournal(self._orders_log, self.clock)
         self.frozen = FrozenTargets(home.state / "targets.json")
         self.trips = Trips(
             home.state / "trips.json",
-            self.clock,
+            self.wall,
             self.events,
             lambda account: self.control.read().resumed_at_ms(account),
         )
@@ -80,7 +82,7 @@ class Engine:
                 SourceReader(home, name, is_level=profile.is_level)
                 for name, profile in discover().items()
             ],
-            self.clock,
+            self.wall,
             self.events,
         )
         self.executor = TradeExecutor(
@@ -89,7 +91,7 @@ class Engine:
             brakes=lambda: (self.control.read(), halt_file_exists(home)),
             signal_manager=self.manager,
             events=self.events,
-            clock=self.clock,
+            clock=self.wall,
             markets=self._desks,
         )
         self.roster = Roster(self.settings.accounts, self.open_account, self.events, self.clock)
@@ -120,9 +122,15 @@ class Engine:
             engine_id=self.engine_id,
             clock=self.clock,
             resumed_at_ms=lambda symbol: self.control.read().resumed_at_ms(account.name, symbol),
+            strangers_since_ms=lambda: self._strangers_since_ms(account.name),
+            wall_ms=self.wall.now_ms,
             trip=lambda code, text: self.trips.stop(account.name, code, text),
         )
         return Lane(desk, process=self.executor.process_account, on_report=self.executor.reported)
+
+    def _strangers_since_ms(self, account: str) -> int:
+        """Older orders of other engines are history: before our start, or before a resume."""
+        return max(self.started_at_ms, self.control.read().resumed_at_ms(account) or 0)
 
     def brakes(self, account: AccountConfig, symbol: str) -> Brakes:
         """Read every brake now: HALT file, people's control, our own trips, arming."""
@@ -157,7 +165,7 @@ class Engine:
         key = f"{account.exchange}@{address.name}"
         if key not in self._markets:
             market = open_market(account.exchange, address, self.transport)
-            max_age_s = int(self.settings.engine.engine.ticker_max_age_s)
+            max_age_s = self.settings.engine.engine.ticker_max_age_s
             self._desks[market.name] = MarketDesk(market, self.clock, ticker_max_age_s=max_age_s)
             self._markets[key] = market
         return self._markets[key]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from core.attempts import (
     Attempts,
@@ -13,6 +13,7 @@ from core.attempts import (
     reduction_failed,
     reduction_succeeded,
 )
+from core.errors import CredentialsError
 from core.events import Events
 from core.frozen_targets import FrozenTargets
 from core.gate import Gate
@@ -23,6 +24,9 @@ from core.model import AccountMode
 from core.ports import Clock, Venue
 from core.reconcile import Reason
 from core.settings import AccountConfig
+
+Answer = TypeVar("Answer")
+LEVERAGE_AGE_MS = 3_600_000  # a flat symbol shows none, and a person may have changed it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +44,8 @@ class AccountDesk:
     engine_id: str
     clock: Clock
     resumed_at_ms: Callable[[str], int | None]  # by symbol: when a person last said resume
+    strangers_since_ms: Callable[[], int]  # orders of other engines before this are history
+    wall_ms: Callable[[], int]  # the wall clock: for what people and other processes wrote
     trip: Callable[[str, str], None]  # (code, text): stop this account until resume
     mode: AccountMode | None = None  # None = not connected yet
     blocker: Reason | None = None  # what stops increases on the whole account
@@ -48,6 +54,10 @@ class AccountDesk:
     attempts: dict[str, Attempts] = field(default_factory=dict)
     leverage: dict[str, Decimal] = field(default_factory=dict)  # as last read or set
     told: dict[str, str] = field(default_factory=dict)  # last reason told by symbol
+    flattened: dict[str, str] = field(default_factory=dict)  # by symbol: the flatten that is done
+    leverage_at_ms: dict[str, int] = field(default_factory=dict)
+    looked_up: set[str] = field(default_factory=set)  # client ids whose look-up is under way
+    refused_credentials: CredentialsError | None = None  # by a write; the lane counts them
     in_flight: set[asyncio.Task[Any]] = field(default_factory=set)
     wake: Callable[[], None] = lambda: None
 
@@ -64,6 +74,17 @@ class AccountDesk:
         """What the journal says of a symbol."""
         return self.journal.ledger(self.name, symbol)
 
+    def set_leverage_known(self, symbol: str, leverage: Decimal) -> None:
+        """Note the leverage that the venue has for a symbol now."""
+        self.leverage[symbol] = leverage
+        self.leverage_at_ms[symbol] = self.now_ms()
+
+    def known_leverage(self, symbol: str) -> Decimal | None:
+        """Leverage at the venue; None when it was not read or set within the last hour."""
+        if self.now_ms() - self.leverage_at_ms.get(symbol, 0) > LEVERAGE_AGE_MS:
+            return None
+        return self.leverage.get(symbol)
+
     def attempts_of(self, symbol: str) -> Attempts:
         """How often a symbol was tried in vain."""
         return self.attempts.get(symbol, Attempts())
@@ -75,6 +96,13 @@ class AccountDesk:
         task.add_done_callback(self._landed)
         return task
 
+    def read(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+        """Run a read that may outlive its pass; nobody is woken for it."""
+        task = asyncio.ensure_future(work)
+        self.in_flight.add(task)
+        task.add_done_callback(self.in_flight.discard)
+        return task
+
     def note_end(
         self, intent: OpenIntent, symbol: str, filled: Decimal, waits: Mapping[str, float]
     ) -> None:
@@ -82,7 +110,7 @@ class AccountDesk:
         attempts = self.attempts_of(symbol)
         self.events.emit(
             "order_ended",
-            f"{symbol}: {filled:+} of {intent.size_lots:+} lots were filled",
+            f"{symbol}: {filled:+f} of {intent.size_lots:+f} lots were filled",
             account=self.name,
             symbol=symbol,
             client_id=intent.client_id,

@@ -48,6 +48,7 @@ class PassReport:
     read_failures: tuple[str, ...] = ()
     positions_failed: bool = False
     is_unsettled: bool = False  # something must be looked up or read again soon
+    unreadable: tuple[str, ...] = ()  # symbols whose row could not be read
     retry_after_s: int | None = None  # the venue asked for this pause
 
 

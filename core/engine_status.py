@@ -1,6 +1,6 @@
 """The engine's part of the status: what the executor knows, as plain JSON values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
@@ -9,6 +9,7 @@ from core.control import Control
 from core.cycle import SymbolReport
 from core.events import Events
 from core.roster import Place, Roster
+from core.settings import AccountConfig
 from core.trade_executor import TradeExecutor
 
 
@@ -42,14 +43,17 @@ def engine_status(
 
 
 def _mode(roster: Roster, control: Control) -> str:
-    enabled = [place.account for place in roster.places if place.account.enabled]
-    if enabled and all(account.environment == "paper" for account in enabled):
-        return "paper"
-    sends: Callable[[Any], bool] = control.is_armed
-    live = {sends(account) for account in enabled if account.environment == "live"}
-    if not enabled or live == {False}:
+    """Name what enabled accounts do: one word when it is one thing, else `mixed`."""
+    words = {_word(place.account, control) for place in roster.places if place.account.enabled}
+    if not words:
         return "dry-run"
-    return "live" if live == {True} and len(live) == 1 else "mixed"
+    return words.pop() if len(words) == 1 else "mixed"
+
+
+def _word(account: AccountConfig, control: Control) -> str:
+    if account.environment != "live":
+        return account.environment
+    return "live" if control.is_armed(account) else "dry-run"
 
 
 def _account(place: Place, control: Control) -> dict[str, Any]:

@@ -48,8 +48,6 @@ class Holds:
         ):
             return
         await self._journal(ledger, lots, hold=None, is_ours=not is_gone)
-        self._desk.events.clear(f"external_change/{self._desk.name}/{ledger.symbol}")
-        self._desk.events.clear(f"adopt/{self._desk.name}/{ledger.symbol}")
 
     async def _meet_a_stranger(self, ledger: SymbolLedger, lots: Decimal) -> None:
         desk, symbol = self._desk, ledger.symbol
@@ -66,9 +64,8 @@ class Holds:
             f"{symbol}: {lots} lots were held before our first order; nothing is sent until "
             f"`trade-engine resume {symbol} --account {desk.name}`"
         )
-        hold = Hold(kind=HoldKind.ADOPT, at_ms=desk.now_ms(), text=text)
+        hold = Hold(kind=HoldKind.ADOPT, at_ms=desk.wall_ms(), text=text)
         await self._journal(ledger, lots, hold=hold, is_ours=False)
-        desk.events.alert(f"adopt/{desk.name}/{symbol}", text, account=desk.name, symbol=symbol)
 
     async def _journal(
         self, ledger: SymbolLedger, lots: Decimal, *, hold: Hold | None, is_ours: bool

@@ -52,6 +52,13 @@ def engine_of(client_id: str) -> str | None:
     return client_id[2:7]
 
 
+def minted_at_ms(client_id: str) -> int | None:
+    """Tell when an id was minted; None when it is not of our kind."""
+    if engine_of(client_id) is None or not client_id.isascii() or not client_id.isalnum():
+        return None
+    return int(client_id[11:20], 36)
+
+
 class ClientIds:
     """Mints `te` + engine id (5) + account tag (4) + base36 ms (9) + counter (4)."""
 

@@ -19,9 +19,10 @@ from core.errors import (
     TradeEngineError,
 )
 from core.ledger import SETTLE_MS
-from core.model import AccountMode, Target
+from core.model import AccountMode, Mode, Target
 from core.open_orders import review_open_orders
 from core.reconcile import Reason
+from core.standing_alerts import tell_standing
 from core.targets import compute_targets, reduces_any
 
 UNSETTLED_WAITS_MS = (1_000, 2_000)  # then 2 s each
@@ -79,11 +80,17 @@ class Lane:
     def offer(self, inputs: CycleInputs) -> None:
         """Put the newest inputs into the mailbox; returns at once."""
         self._inputs = inputs
-        if self._targets_at_work is not None and self._reduces(inputs, self._targets_at_work):
+        if self._targets_at_work is not None and (
+            self._is_flattening() or self._reduces(inputs, self._targets_at_work)
+        ):
             self._reducing.set()
         self._resync_ms = int(inputs.settings.engine.engine.resync_interval_s * 1000)
         self._newer.set()
         self._awoken.set()
+
+    def refresh(self, inputs: CycleInputs) -> None:
+        """Take newer confirmations of the same generation without being woken."""
+        self._inputs = inputs
 
     async def passed(self, generation: int) -> None:
         """Wait until a pass of this generation, or a newer one, has ended."""
@@ -177,6 +184,7 @@ class Lane:
 
     async def _work(self, inputs: CycleInputs) -> None:
         desk = self.desk
+        desk.events.clear(f"lane/{desk.name}")
         is_news = inputs.generation > self._done_generation
         self._newer.clear()
         self._reducing.clear()
@@ -200,11 +208,15 @@ class Lane:
             return
         finally:
             self._targets_at_work = None
-        self._credential_failures = 0
+        if desk.refused_credentials is None:
+            self._credential_failures = 0
         self.report = report
         self._tell(report)
         self._plan_next(report)
         self._on_report(report)
+        if desk.refused_credentials is not None:
+            refused, desk.refused_credentials = desk.refused_credentials, None
+            await self._credentials_failed(refused)
         async with self._passed:
             self._done_generation = max(self._done_generation, inputs.generation)
             self._passed.notify_all()
@@ -213,9 +225,18 @@ class Lane:
         newest = compute_targets(
             inputs.contributions,
             weighing_for(inputs.settings, self.desk.account),
-            now_ms=self.desk.now_ms(),
+            now_ms=self.desk.wall_ms(),
         )
         return reduces_any(at_work, newest)
+
+    def _is_flattening(self) -> bool:
+        """Tell whether somebody asked for a flatten that is not done yet."""
+        desk = self.desk
+        symbols = {*desk.journal.symbols(desk.name), *(self._targets_at_work or ())}
+        brakes = {s: desk.gate.brakes(desk.name, s) for s in symbols}
+        return any(
+            b.mode is Mode.FLATTEN and desk.flattened.get(s) != b.reason for s, b in brakes.items()
+        )
 
     def _only_fills_are_due(self) -> bool:
         """True when this wake is for the read that follows our last fills, and nothing else."""
@@ -261,11 +282,12 @@ class Lane:
         if any(r.code in PASSING for s in report.symbols.values() for r in s.reasons):
             times.append(now_ms + PASSING_MS)
         self._unsettled = self._unsettled + 1 if report.is_unsettled else 0
-        self._failures = self._failures + 1 if report.positions_failed else 0
-        if report.positions_failed:
+        is_blind = report.positions_failed or bool(report.unreadable)
+        self._failures = self._failures + 1 if is_blind else 0
+        if is_blind:
             wait_ms = FAILED_WAITS_MS[min(self._failures, len(FAILED_WAITS_MS)) - 1]
             times.append(now_ms + max(wait_ms, (report.retry_after_s or 0) * 1000))
-        elif report.is_unsettled:
+        if report.is_unsettled:
             times.append(
                 now_ms + UNSETTLED_WAITS_MS[min(self._unsettled, len(UNSETTLED_WAITS_MS)) - 1]
             )
@@ -274,12 +296,7 @@ class Lane:
     def _tell(self, report: PassReport) -> None:
         """Raise and clear alerts, and say once why a symbol is not where it should be."""
         desk = self.desk
-        failures = self._failures + 1 if report.positions_failed else 0
-        if failures >= READS_FAILED_ALERT:
-            text = f"positions of {desk.name} cannot be read: {'; '.join(report.read_failures)}"
-            desk.events.alert(f"reads/{desk.name}", text, severity="error", account=desk.name)
-        elif not report.positions_failed:
-            desk.events.clear(f"reads/{desk.name}")
+        self._tell_reads(report)
         for symbol, state in report.symbols.items():
             said = "; ".join(f"{r.code}: {r.text}" for r in state.reasons)
             mark = f"{state.version} " + ",".join(sorted(r.code for r in state.reasons))
@@ -287,26 +304,28 @@ class Lane:
             if state.reasons and not is_passing and desk.told.get(symbol) != mark:
                 desk.events.emit(state.reasons[0].code, said, account=desk.name, symbol=symbol)
             desk.told[symbol] = mark
-            self._alert_on(state.reasons, symbol)
+            tell_standing(desk, state)
         for symbol, version in report.confirmed.items():
-            held = report.symbols[symbol].held_lots
+            state = report.symbols[symbol]
+            why = ", ".join(r.code for r in state.reasons)
+            held = "unknown" if state.held_lots is None else f"{state.held_lots:f}"
             desk.events.emit(
                 "confirmed",
-                f"{symbol}: {held} lots held as wanted",
+                f"{symbol}: {held} lots held " + (f"({why})" if why else "as wanted"),
                 account=desk.name,
                 symbol=symbol,
                 version=version,
             )
 
-    def _alert_on(self, reasons: tuple[Reason, ...], symbol: str) -> None:
-        key = f"expired_entry/{self.desk.name}/{symbol}"
-        expired = [r for r in reasons if r.code == "expired_entry"]
-        if expired:
-            self.desk.events.alert(
-                key, f"{symbol}: {expired[0].text}", account=self.desk.name, symbol=symbol
-            )
-        else:
-            self.desk.events.clear(key)
+    def _tell_reads(self, report: PassReport) -> None:
+        desk = self.desk
+        is_blind = report.positions_failed or bool(report.unreadable)
+        if is_blind and self._failures + 1 >= READS_FAILED_ALERT:
+            why = "; ".join(report.read_failures) or f"rows of {', '.join(report.unreadable)}"
+            text = f"positions of {desk.name} cannot be read: {why}"
+            desk.events.alert(f"reads/{desk.name}", text, severity="error", account=desk.name)
+        elif not is_blind:
+            desk.events.clear(f"reads/{desk.name}")
 
     async def _credentials_failed(self, error: CredentialsError) -> None:
         self._credential_failures += 1

@@ -61,9 +61,9 @@ class _Shared(Generic[Answer]):
 class MarketDesk:
     """Instruments and prices of one venue."""
 
-    def __init__(self, market: Market, clock: Clock, *, ticker_max_age_s: int) -> None:
+    def __init__(self, market: Market, clock: Clock, *, ticker_max_age_s: float) -> None:
         self._market = market
-        self._ticker_max_age_ms = ticker_max_age_s * 1000
+        self._ticker_max_age_ms = int(ticker_max_age_s * 1000)
         self._watched: set[str] = set()
         self._asked: frozenset[str] = frozenset()  # symbols of the last read that succeeded
         self._instruments = _Shared(market.fetch_instruments, clock)

@@ -7,6 +7,8 @@ from core.errors import TradeEngineError
 from core.intents import engine_of
 from core.model import Mode, OrderState
 
+RETRY_EARLIER_MS = 540_000  # of the ten minutes between two looks
+
 
 async def review_open_orders(desk: AccountDesk) -> None:
     """Trip the account for another engine's order; cancel ours that the journal does not know."""
@@ -14,6 +16,7 @@ async def review_open_orders(desk: AccountDesk) -> None:
         states = await desk.venue.fetch_open_orders()
     except TradeEngineError as error:
         desk.events.emit("open_orders_failed", f"{error}", severity="warning", account=desk.name)
+        desk.open_orders_read_at_ms -= RETRY_EARLIER_MS
         return
     desk.open_orders_read_at_ms = desk.now_ms()
     notice_strangers(desk, states)
@@ -25,15 +28,18 @@ async def review_open_orders(desk: AccountDesk) -> None:
 
 def notice_strangers(desk: AccountDesk, states: Sequence[OrderState]) -> None:
     """Trip the account when an order bears another engine's id (A25)."""
+    since_ms = desk.strangers_since_ms()
     for state in states:
+        is_old = state.updated_at_ms is not None and state.updated_at_ms < since_ms
         engine = engine_of(state.client_id)
-        if engine is not None and engine != desk.engine_id:
-            desk.trip(
-                "second_engine",
-                f"orders of another engine ({engine}) on {desk.name}: stop it, then "
-                f"`trade-engine resume --account {desk.name}`",
-            )
-            return
+        if engine is None or engine == desk.engine_id or (is_old and state.is_terminal):
+            continue
+        desk.trip(
+            "second_engine",
+            f"orders of another engine ({engine}) on {desk.name}: stop it, then "
+            f"`trade-engine resume --account {desk.name}`",
+        )
+        return
 
 
 async def cancel_order(desk: AccountDesk, symbol: str, client_id: str) -> None:

@@ -17,7 +17,7 @@ def newest_rows(folder: Path, prefix: str) -> tuple[list[dict[str, Any]], int]:
             orders that may be at the venue.
     """
     try:
-        names = journal_names(folder, prefix)[-DAYS:]
+        names = [n for n in journal_names(folder, prefix) if _has_rows(folder / n)][-DAYS:]
         if not names:
             return [], 0
         tail = JournalTail(folder, prefix, Position(names[0], 0))
@@ -25,3 +25,9 @@ def newest_rows(folder: Path, prefix: str) -> tuple[list[dict[str, Any]], int]:
     except (OSError, JournalLostError) as error:
         msg = f"{folder}/{prefix}*.jsonl cannot be read: {error}; make it readable, then start"
         raise ConfigError(msg) from error
+
+
+def _has_rows(path: Path) -> bool:
+    """Tell a day that was begun from one that a full disk left without a whole line."""
+    with path.open("rb") as file:
+        return any(line.startswith(b"{") and line.endswith(b"}\n") for line in file)

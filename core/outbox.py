@@ -44,23 +44,33 @@ class Outbox:
         self._terms = terms
 
     async def send(self, orders: Sequence[Order], versions: Mapping[str, str]) -> tuple[Sent, ...]:
-        """Send orders of one kind (all reductions or all increases), as many at once as allowed."""
+        """Send orders of one kind (all reductions or all increases), as many at once as allowed.
+
+        The caller has waited for the turn of the first `orders_at_once`.
+        """
         kind: SendKind = "reduce" if orders[0].reduce_only else "increase"
         most = self._desk.venue.orders_at_once(kind)
         sent: list[Sent] = []
         for first in range(0, len(orders), most):
-            sent.extend(await self._send_chunk(kind, orders[first : first + most], versions))
+            chunk = orders[first : first + most]
+            refusal = await self._next_turn(kind, len(chunk)) if first else None
+            if refusal is not None:
+                sent.extend(Sent(order=o, outcome="refused", reason=refusal) for o in chunk)
+            else:
+                sent.extend(await self._send_chunk(kind, chunk, versions))
         return tuple(sent)
+
+    async def _next_turn(self, kind: SendKind, count: int) -> Reason | None:
+        try:
+            await self._desk.venue.wait_turn(kind, count)
+        except NotPlacedError as error:
+            return Reason(code="rate_limited", text=str(error))
+        return None
 
     async def _send_chunk(
         self, kind: SendKind, orders: Sequence[Order], versions: Mapping[str, str]
     ) -> tuple[Sent, ...]:
         desk = self._desk
-        try:
-            await desk.venue.wait_turn(kind, len(orders))
-        except NotPlacedError as error:
-            reason = Reason(code="rate_limited", text=str(error))
-            return tuple(Sent(order=o, outcome="refused", reason=reason) for o in orders)
         let_go, refused = self._ask(orders)
         if not let_go:
             return refused
@@ -69,7 +79,7 @@ class Outbox:
             await self._make_durable(kind, intents)
         except OSError as error:
             reason = Reason(code="disk", text=f"the intent could not be stored: {error}")
-            desk.events.alert("disk", reason.text, severity="error", account=desk.name)
+            desk.events.alert(f"disk/{desk.name}", reason.text, severity="error", account=desk.name)
             return (*refused, *(Sent(order=o, outcome="refused", reason=reason) for o in let_go))
         sent = await self._hand_over(dict(zip((i.client_id for i in intents), let_go, strict=True)))
         return (*refused, *sent)
@@ -92,7 +102,9 @@ class Outbox:
         await journal.record(self._desk.name, intents)
         if journal.disk_error:
             text = f"reductions are sent from memory: {journal.disk_error}"
-            self._desk.events.alert("disk", text, severity="error", account=self._desk.name)
+            self._desk.events.alert(
+                f"disk/{self._desk.name}", text, severity="error", account=self._desk.name
+            )
 
     async def _hand_over(self, orders: Mapping[str, Order]) -> tuple[Sent, ...]:
         """Ask the gate once more, a disk's time later, then send."""

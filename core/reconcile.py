@@ -56,7 +56,8 @@ class View:
     """Everything that decides about one symbol, at one moment of a pass."""
 
     symbol: str
-    now_ms: int
+    now_ms: int  # our steady clock
+    wall_ms: int  # the clock that other processes write by
     mode: Mode
     mode_reason: str
     target: Target | None
@@ -112,12 +113,16 @@ def decide(view: View) -> Decision:
         if view.target is None and not view.policy.closes_orphans:
             return _nothing(view, "orphan", f"{view.symbol} has no target: it is left alone")
     if view.instrument is None:
-        if view.lists_instruments:
-            return _nothing(view, "not_listed", f"{view.symbol} is not listed at this venue")
-        return _nothing(view, "no_instrument", "the venue's instruments could not be read yet")
+        return _not_tradable(view)
     if view.trust is not Trust.COUNTS or view.read_lots is None:
         return _on_a_doubtful_read(view, view.instrument)
     return _on_a_trusted_read(view, view.instrument, view.read_lots)
+
+
+def _not_tradable(view: View) -> Decision:
+    if view.lists_instruments:
+        return _nothing(view, "not_listed", f"{view.symbol} is not listed at this venue")
+    return _nothing(view, "no_instrument", "the venue's instruments could not be read yet")
 
 
 def leverage_to_set(leverage: Decimal, instrument: Instrument) -> Decimal:
@@ -278,7 +283,7 @@ def _is_too_old(view: View) -> bool:
         return False
     if view.frozen is not None and view.frozen.started:
         return False
-    return view.now_ms - view.target.newest_signal_at_ms > view.policy.max_entry_age_s * 1000
+    return view.wall_ms - view.target.newest_signal_at_ms > view.policy.max_entry_age_s * 1000
 
 
 def _blockers(view: View) -> tuple[Reason, ...]:

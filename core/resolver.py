@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from core.account_desk import AccountDesk
 from core.errors import TradeEngineError
+from core.intents import engine_of, minted_at_ms
 from core.ledger import (
     Held,
     Hold,
@@ -29,7 +30,7 @@ from core.open_orders import cancel_order, notice_strangers
 ANSWER_MS = 2_000  # a send that has no answer after this is looked up
 RESTS_MS = 5_000  # an order of ours should be over by now: cancel it
 REREAD_TIMEOUT_S = 3
-LIQUIDATION_RECENT_MS = 3_600_000
+CLOCKS_APART_MS = 5_000  # the venue's clock against ours
 
 
 class Resolver:
@@ -49,7 +50,8 @@ class Resolver:
             desk.spawn(self._look_up(symbol, intent))
             for symbol in (desk.journal.symbols(desk.name) if symbols is None else symbols)
             for intent in desk.ledger(symbol).open
-            if intent.status != "sent" or desk.now_ms() - intent.sent_at_ms >= ANSWER_MS
+            if intent.client_id not in desk.looked_up
+            and (intent.status != "sent" or desk.now_ms() - intent.sent_at_ms >= ANSWER_MS)
         ]
 
     async def believe(
@@ -61,23 +63,27 @@ class Resolver:
             await self._close_as_filled(symbol)
             return await self._accept(symbol, lots, level_sign, seen_fills=True)
         trust = judge(desk.ledger(symbol), lots, began_at_ms)
+        was_liquidated = False
         if trust is Trust.REREAD:
-            await self._read_orders_again(symbol, lots)
+            was_liquidated = await self._read_orders_again(symbol, lots)
             trust = judge(desk.ledger(symbol), lots, began_at_ms)
         if trust is Trust.COUNTS:
-            return await self._accept(symbol, lots, level_sign)
+            return await self._accept(symbol, lots, level_sign, was_liquidated=was_liquidated)
         return trust
 
     async def _look_up(self, symbol: str, intent: OpenIntent) -> None:
         desk = self._desk
         began_ms = desk.now_ms()
+        desk.looked_up.add(intent.client_id)
         try:
             state = await desk.venue.fetch_order(symbol, intent.client_id)
         except TradeEngineError as error:
-            desk.events.emit(
-                "look_up_failed", f"{error}", severity="warning", account=desk.name, symbol=symbol
-            )
+            text = f"{symbol}: {intent.client_id} cannot be looked up: {error}"
+            desk.events.alert(f"look_up/{desk.name}", text, account=desk.name, symbol=symbol)
             return
+        finally:
+            desk.looked_up.discard(intent.client_id)
+        desk.events.clear(f"look_up/{desk.name}")
         if all(i.client_id != intent.client_id for i in desk.ledger(symbol).open):
             return  # its own answer came first
         if state is None:
@@ -123,29 +129,29 @@ class Resolver:
             desk.note_end(intent, symbol, intent.size_lots, self._waits)
         await desk.journal.record(desk.name, rows)
 
-    async def _read_orders_again(self, symbol: str, lots: Decimal | None) -> None:
+    async def _read_orders_again(self, symbol: str, lots: Decimal | None) -> bool:
+        """Read recent orders to explain a difference; True = a liquidation since the baseline."""
         desk = self._desk
         try:
             async with asyncio.timeout(REREAD_TIMEOUT_S):
                 states = await desk.venue.fetch_recent_orders(symbol)
         except (TradeEngineError, TimeoutError) as error:
-            desk.events.emit(
-                "reread_failed", f"{error}", severity="warning", account=desk.name, symbol=symbol
-            )
-            return
+            text = f"{symbol}: our recent orders cannot be read: {error}"
+            desk.events.alert(f"look_up/{desk.name}", text, account=desk.name, symbol=symbol)
+            return False
+        desk.events.clear(f"look_up/{desk.name}")
         notice_strangers(desk, states)
         await self._count_late_fills(symbol, lots, states)
         ledger = reread(desk.ledger(symbol), desk.now_ms())
         desk.journal.set_ledger(desk.name, ledger)
-        if any(_is_recent_liquidation(s, desk.now_ms()) for s in states):
-            desk.told[f"{symbol}/liquidation"] = "seen"
+        return any(_is_liquidation_since(s, ledger.baseline_at_ms) for s in states)
 
     async def _count_late_fills(
         self, symbol: str, lots: Decimal | None, states: Sequence[OrderState]
     ) -> None:
         """Take own fills that we had missed, where they explain what is held."""
         ledger = self._desk.ledger(symbol)
-        rows = _late_fills(ledger, states, self._desk.now_ms())
+        rows = _late_fills(ledger, states, self._desk.engine_id, self._desk.now_ms())
         expected = ledger.expected_lots
         counted = {c.client_id: c.filled_lots for c in ledger.closed}
         late = sum((r.filled_lots - counted.get(r.client_id, ZERO) for r in rows), ZERO)
@@ -159,6 +165,7 @@ class Resolver:
         level_sign: int | None,
         *,
         seen_fills: bool = False,
+        was_liquidated: bool = False,
     ) -> Trust:
         """Journal what a read that counts shows."""
         desk, ledger = self._desk, self._desk.ledger(symbol)
@@ -169,37 +176,47 @@ class Resolver:
         for intent in absent:
             desk.note_end(intent, symbol, ZERO, self._waits)
         if lots != ledger.expected_lots:
-            rows.append(self._held(ledger, lots, level_sign))
+            rows.append(self._held(ledger, lots, level_sign, was_liquidated=was_liquidated))
         await desk.journal.record(desk.name, rows)
         return Trust.COUNTS
 
-    def _held(self, ledger: SymbolLedger, lots: Decimal, level_sign: int | None) -> Held:
+    def _held(
+        self, ledger: SymbolLedger, lots: Decimal, level_sign: int | None, *, was_liquidated: bool
+    ) -> Held:
         """Give the new baseline; a change that was not ours holds the symbol."""
-        desk, symbol = self._desk, ledger.symbol
-        hold = ledger.hold
+        desk, symbol, hold = self._desk, ledger.symbol, ledger.hold
         expected = ledger.expected_lots
         if ledger.is_ours and expected is not None:
-            text = f"{symbol} changed from {expected} to {lots} lots, not by us"
-            liquidated = desk.told.pop(f"{symbol}/liquidation", "") != ""
-            desk.events.alert(
-                f"external_change/{desk.name}/{symbol}",
-                text + (" (a liquidation)" if liquidated else ""),
-                severity="error" if liquidated else "warning",
-                account=desk.name,
-                symbol=symbol,
+            cause = ": a liquidation" if was_liquidated else ""
+            text = f"{symbol} changed from {expected:f} to {lots:f} lots, not by us{cause}"
+            desk.events.emit(
+                "external_change", text, severity="warning", account=desk.name, symbol=symbol
             )
-            if liquidated or not self._restores:
+            if was_liquidated or not self._restores:
                 stays = hold is not None and hold.kind is HoldKind.LIQUIDATION
-                kind = HoldKind.LIQUIDATION if liquidated or stays else HoldKind.EXTERNAL
-                hold = Hold(kind=kind, at_ms=desk.now_ms(), text=text, level_sign=level_sign)
+                kind = HoldKind.LIQUIDATION if was_liquidated or stays else HoldKind.EXTERNAL
+                hold = Hold(kind=kind, at_ms=desk.wall_ms(), text=text, level_sign=level_sign)
         return Held(
             symbol=symbol, lots=lots, at_ms=desk.now_ms(), is_ours=ledger.is_ours, hold=hold
         )
 
 
-def _late_fills(ledger: SymbolLedger, states: Sequence[OrderState], now_ms: int) -> list[Learned]:
+def _late_fills(
+    ledger: SymbolLedger, states: Sequence[OrderState], engine_id: str, now_ms: int
+) -> list[Learned]:
+    """Find own fills that the ledger does not count, lost intents' too (a full disk, a crash)."""
     counted = {c.client_id: c.filled_lots for c in ledger.closed}
     open_ids = {i.client_id for i in ledger.open}
+
+    def is_uncounted(state: OrderState) -> bool:
+        if state.client_id in open_ids:
+            return True
+        if state.client_id in counted:
+            return counted[state.client_id] != state.filled_lots
+        minted_ms = minted_at_ms(state.client_id)
+        is_lost = engine_of(state.client_id) == engine_id and minted_ms is not None
+        return is_lost and minted_ms is not None and minted_ms > ledger.baseline_at_ms
+
     return [
         Learned(
             symbol=ledger.symbol,
@@ -210,18 +227,14 @@ def _late_fills(ledger: SymbolLedger, states: Sequence[OrderState], now_ms: int)
             reason="found later",
         )
         for state in states
-        if state.is_terminal
-        and (
-            state.client_id in open_ids
-            or counted.get(state.client_id, state.filled_lots) != state.filled_lots
-        )
+        if state.is_terminal and is_uncounted(state)
     ]
 
 
-def _is_recent_liquidation(state: OrderState, now_ms: int) -> bool:
+def _is_liquidation_since(state: OrderState, since_ms: int) -> bool:
     if not state.is_liquidation:
         return False
-    return state.updated_at_ms is None or now_ms - state.updated_at_ms < LIQUIDATION_RECENT_MS
+    return state.updated_at_ms is None or state.updated_at_ms >= since_ms - CLOCKS_APART_MS
 
 
 def _never_placed(symbol: str, intent: OpenIntent, now_ms: int) -> Learned:

@@ -6,24 +6,31 @@ what is still on the wire then goes on by itself and wakes the lane when it land
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from core.account_desk import AccountDesk
 from core.attempts import (
     increase_failed,
+    increase_sent,
     margin_refused,
     no_position,
     reduction_failed,
     reduction_sent,
+    too_small_to_close,
 )
-from core.errors import RejectedError, TradeEngineError
+from core.errors import CredentialsError, NotPlacedError, RejectedError, TradeEngineError
 from core.gate import Terms
-from core.model import ZERO, Equity, Mode, Order, SetLeverage, SetMarginMode
+from core.model import ZERO, Mode, Order, SetLeverage, SetMarginMode
 from core.outbox import Outbox, Sent
+from core.ports import SendKind, Venue
 from core.reconcile import Decision, Reason
 from core.settings import EngineLimits
+from core.sizing import notional_usdt
+from core.snapshot import Snapshot
 
-REDUCTION_ANSWER_MS = 2_000  # an unanswered reduction counts as unknown after this
+ANSWER_MS = 2_000  # an unanswered order counts as unknown after this
+TURN_MS = 3_000  # an increase rests on a young read: better plan again than wait longer
 MAX_CONCURRENT_SYMBOL_REQUESTS = 10
 
 Waiter = Callable[[set[asyncio.Task[object]], int | None], Awaitable[bool]]
@@ -36,69 +43,79 @@ class Sender:
         self,
         desk: AccountDesk,
         limits: EngineLimits,
+        snapshot: Snapshot,
         terms: Callable[[Order], Terms],
         wait: Waiter,
     ) -> None:
         self._desk = desk
         self._limits = limits
+        self._snapshot = snapshot
         self._wait = wait
         self._outbox = Outbox(desk, terms)
         self._went_out = False
         self.was_cut = False
-        self.refused: dict[str, Reason] = {}  # by the gate, by symbol
+        self.refused: dict[str, Reason] = {}  # by the gate or the rate budget, by symbol
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_SYMBOL_REQUESTS)
 
-    async def send(
-        self,
-        due: Mapping[str, Decision],
-        versions: Mapping[str, str],
-        equity: Equity | None,
-        lot_worth_usdt: Mapping[str, Decimal],
-    ) -> bool:
+    async def send(self, due: Mapping[str, Decision], versions: Mapping[str, str]) -> bool:
         """Send everything that is due; False = nothing reached the wire.
 
-        `lot_worth_usdt` is mark price times contract size. Sets `was_cut` when it stopped waiting
-        because a newer target reduces.
+        Sets `was_cut` when it stopped waiting because a newer target reduces. Waiting for the rate
+        budget is not waiting for an answer: the clock of an answer starts when the turn is ours.
         """
         reductions = [o for d in due.values() for o in d.orders if o.reduce_only]
         opening = {s: d for s, d in due.items() if any(not o.reduce_only for o in d.orders)}
         on_the_wire: set[asyncio.Task[object]] = set()
-        if reductions:
+        if reductions and await self._has_turn("reduce", reductions, None):
             task = self._desk.spawn(self._reduce(reductions, versions))
-            if not opening or not _has_margin(opening, equity, lot_worth_usdt, self._desk.leverage):
-                self.was_cut = await self._wait({task}, REDUCTION_ANSWER_MS)
-            else:
+            if opening and _has_margin(opening, self._snapshot, self._desk):
                 on_the_wire.add(task)
+            else:
+                self.was_cut = await self._wait({task}, ANSWER_MS)
         if opening and not self.was_cut:
-            on_the_wire.add(self._desk.spawn(self._open(opening, versions, equity, lot_worth_usdt)))
-        if on_the_wire:
-            self.was_cut = await self._wait(on_the_wire, None if opening else REDUCTION_ANSWER_MS)
+            increases = [o for d in opening.values() for o in d.orders if not o.reduce_only]
+            if await self._has_turn("increase", increases, TURN_MS):
+                on_the_wire.add(self._desk.spawn(self._open(opening, versions)))
+        if on_the_wire and not self.was_cut:
+            self.was_cut = await self._wait(on_the_wire, ANSWER_MS)
         return self._went_out
 
+    async def _has_turn(self, kind: SendKind, orders: list[Order], limit_ms: int | None) -> bool:
+        """Wait for the rate budget of the first orders; False = not now, with the reason noted."""
+        venue = self._desk.venue
+        count = min(len(orders), venue.orders_at_once(kind))
+        turn = self._desk.read(_turn(venue, kind, count))
+        self.was_cut = await self._wait({turn}, limit_ms)
+        if self.was_cut:
+            turn.cancel()
+            return False
+        refusal = turn.result() if turn.done() else "the rate budget is used up"
+        if not turn.done():
+            turn.cancel()
+        if refusal:
+            reason = Reason(code="rate_limited", text=refusal)
+            self.refused.update({order.symbol: reason for order in orders})
+        return not refusal
+
     async def _reduce(self, orders: list[Order], versions: Mapping[str, str]) -> None:
+        desk = self._desk
         for symbol in {order.symbol for order in orders}:
-            self._desk.attempts[symbol] = reduction_sent(
-                self._desk.attempts_of(symbol), now_ms=self._desk.now_ms()
-            )
+            desk.attempts[symbol] = reduction_sent(desk.attempts_of(symbol), now_ms=desk.now_ms())
         for sent in await self._outbox.send(orders, versions):
             self._note(sent)
             if sent.outcome in ("placed", "refused"):
                 continue
             symbol = sent.order.symbol
-            attempts = self._desk.attempts_of(symbol)
-            attempts = reduction_failed(attempts, now_ms=self._desk.now_ms())
-            if isinstance(sent.error, RejectedError) and sent.error.kind == "nothing_to_reduce":
-                expected = self._desk.ledger(symbol).expected_lots
+            attempts = reduction_failed(desk.attempts_of(symbol), now_ms=desk.now_ms())
+            expected = desk.ledger(symbol).expected_lots
+            kind = sent.error.kind if isinstance(sent.error, RejectedError) else ""
+            if kind == "nothing_to_reduce":
                 attempts = no_position(attempts, expected)
-            self._desk.attempts[symbol] = attempts
+            elif kind == "size" and expected == -sent.order.size_lots:
+                attempts = too_small_to_close(attempts, expected)
+            desk.attempts[symbol] = attempts
 
-    async def _open(
-        self,
-        opening: Mapping[str, Decision],
-        versions: Mapping[str, str],
-        equity: Equity | None,
-        lot_worth_usdt: Mapping[str, Decimal],
-    ) -> None:
+    async def _open(self, opening: Mapping[str, Decision], versions: Mapping[str, str]) -> None:
         ready = await asyncio.gather(*(self._prepare(d) for d in opening.values()))
         orders = [
             order
@@ -109,18 +126,26 @@ class Sender:
         ]
         if not orders:
             return
+        for symbol in {order.symbol for order in orders}:
+            self._desk.attempts[symbol] = increase_sent(self._desk.attempts_of(symbol))
+        out_of_margin: set[str] = set()
         for sent in await self._outbox.send(orders, versions):
             self._note(sent)
             if sent.outcome in ("placed", "refused"):
                 continue
             self._refuse(sent.order.symbol, str(sent.error))
             if isinstance(sent.error, RejectedError) and sent.error.kind == "margin":
-                symbol = sent.order.symbol
-                self._desk.attempts[symbol] = margin_refused(
-                    self._desk.attempts_of(symbol),
-                    equity_usdt=None if equity is None else equity.equity_usdt,
-                    price=lot_worth_usdt.get(symbol),
-                )
+                out_of_margin.add(sent.order.symbol)
+        for symbol in out_of_margin:
+            self._note_margin(symbol)
+
+    def _note_margin(self, symbol: str) -> None:
+        equity, ticker = self._snapshot.equity, self._snapshot.tickers.get(symbol)
+        self._desk.attempts[symbol] = margin_refused(
+            self._desk.attempts_of(symbol),
+            equity_usdt=None if equity is None else equity.equity_usdt,
+            price=None if ticker is None else ticker.mark_price,
+        )
 
     async def _prepare(self, decision: Decision) -> bool:
         """Set margin mode and leverage; False = this symbol opens nothing (A17)."""
@@ -134,9 +159,11 @@ class Sender:
                 try:
                     if isinstance(action, SetLeverage):
                         await desk.venue.set_leverage(symbol, action.leverage)
-                        desk.leverage[symbol] = action.leverage
+                        desk.set_leverage_known(symbol, action.leverage)
                     elif isinstance(action, SetMarginMode):
                         await desk.venue.set_margin_mode(symbol, action.margin_mode)
+                        if desk.mode is not None and desk.mode.margin_mode is not None:
+                            desk.mode = replace(desk.mode, margin_mode=action.margin_mode)
                 except TradeEngineError as error:
                     desk.leverage.pop(symbol, None)  # unknown now
                     self._refuse(symbol, f"{type(action).__name__}: {error}")
@@ -165,13 +192,15 @@ class Sender:
                 self.refused[sent.order.symbol] = sent.reason
             return
         self._went_out = True
+        if isinstance(sent.error, CredentialsError):
+            self._desk.refused_credentials = sent.error
         order = sent.order
         at = "at market" if order.limit_price is None else f"at {order.limit_price} or better"
         kind = " reduce-only" if order.reduce_only else ""
         trouble = "" if sent.error is None else f": {sent.error}"
         self._desk.events.emit(
             f"order_{sent.outcome}",
-            f"{order.symbol} {order.size_lots:+} lots{kind} {at}: {sent.outcome}{trouble}",
+            f"{order.symbol} {order.size_lots:+f} lots{kind} {at}: {sent.outcome}{trouble}",
             severity="info" if sent.error is None else "warning",
             account=self._desk.name,
             symbol=order.symbol,
@@ -179,24 +208,29 @@ class Sender:
         )
 
 
-def _has_margin(
-    opening: Mapping[str, Decision],
-    equity: Equity | None,
-    lot_worth_usdt: Mapping[str, Decimal],
-    leverage: Mapping[str, Decimal],
-) -> bool:
+async def _turn(venue: Venue, kind: SendKind, count: int) -> str:
+    """Wait for the rate budget; gives why there is none, or nothing."""
+    try:
+        await venue.wait_turn(kind, count)
+    except NotPlacedError as error:
+        return str(error)
+    return ""
+
+
+def _has_margin(opening: Mapping[str, Decision], snapshot: Snapshot, desk: AccountDesk) -> bool:
     """True when free margin certainly carries the increases without the reductions."""
-    if equity is None or equity.free_margin_usdt is None:
+    if snapshot.equity is None or snapshot.equity.free_margin_usdt is None:
         return False
     needed = ZERO
     for symbol, decision in opening.items():
         set_to = [a.leverage for a in decision.actions if isinstance(a, SetLeverage)]
-        by = set_to[0] if set_to else leverage.get(symbol)
-        if symbol not in lot_worth_usdt or not by:
+        by = set_to[0] if set_to else desk.known_leverage(symbol)
+        instrument, ticker = snapshot.instruments.get(symbol), snapshot.tickers.get(symbol)
+        if instrument is None or ticker is None or not by:
             return False
         lots = sum((abs(o.size_lots) for o in decision.orders), ZERO)
-        needed += lots * lot_worth_usdt[symbol] / by
-    return needed * _FEES_AND_DRIFT <= equity.free_margin_usdt
+        needed += notional_usdt(lots, ticker.mark_price, instrument) / by
+    return needed * _FEES_AND_DRIFT <= snapshot.equity.free_margin_usdt
 
 
 _FEES_AND_DRIFT = Decimal("1.05")

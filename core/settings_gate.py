@@ -30,14 +30,29 @@ class SettingsGate:
         self.effect = ""  # what the edit that was just let through does, for the event
         self.waits_for = ""  # what the edit that waits would do
 
-    def admit(self, read: Settings, contributions: Sequence[Contribution], now_ms: int) -> Settings:
-        """Give the settings in force after this read of the files."""
+    @property
+    def in_force(self) -> Settings | None:
+        """The settings in force before the next `admit`; None = none yet."""
+        return self._in_force
+
+    def admit(
+        self,
+        read: Settings,
+        now_says: Sequence[Contribution],
+        then_says: Sequence[Contribution],
+        now_ms: int,
+    ) -> Settings:
+        """Give the settings in force after this read of the files.
+
+        `now_says` is what the sources say under the settings in force, `then_says` what they would
+        say under those that were read: a mapping changes it, too.
+        """
         before = self._in_force
         self.effect = ""
         if before is None or before.hash == read.hash:
             self._in_force, self._waiting, self.waits_for = read, None, ""
             return read
-        effect = _large_effect(before, read, contributions, now_ms)
+        effect = _large_effect(before, read, now_says, then_says, now_ms)
         if effect and not self._is_second_read(read, now_ms):
             self.waits_for = effect
             return before
@@ -53,13 +68,17 @@ class SettingsGate:
 
 
 def _large_effect(
-    before: Settings, after: Settings, contributions: Sequence[Contribution], now_ms: int
+    before: Settings,
+    after: Settings,
+    now_says: Sequence[Contribution],
+    then_says: Sequence[Contribution],
+    now_ms: int,
 ) -> str:
     limit = after.engine.engine.config_change_limit
     effects = []
     for account in after.accounts:
-        old = compute_targets(contributions, weighing_for(before, account), now_ms=now_ms)
-        new = compute_targets(contributions, weighing_for(after, account), now_ms=now_ms)
+        old = compute_targets(now_says, weighing_for(before, account), now_ms=now_ms)
+        new = compute_targets(then_says, weighing_for(after, account), now_ms=now_ms)
         symbols = sorted({*old, *new})
         was = {s: old[s].exposure if s in old else ZERO for s in symbols}
         becomes = {s: new[s].exposure if s in new else ZERO for s in symbols}

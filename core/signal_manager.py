@@ -34,20 +34,30 @@ class SignalManager:
         self._events = events
         self._known = self._load_known()
         self._depths = _load_depths(self._depths_file)
+        self._newest: Mapping[str, Mapping[str, Signal] | None] = {}
         self.previous_signals: Mapping[str, Mapping[str, Signal]] = {}
 
-    def collect(self, settings: Settings) -> tuple[Contribution, ...]:
-        """Sweep every source and give what each says of each of our symbols."""
+    def sweep(self) -> None:
+        """Read what is new of every source."""
+        self._newest = {source.name: source.sweep() for source in self._sources}
+        for name, newest in self._newest.items():
+            self._tell_lost(name, is_lost=newest is None)
+        self.previous_signals = {name: newest or {} for name, newest in self._newest.items()}
+
+    def contributions(self, settings: Settings) -> tuple[Contribution, ...]:
+        """Give what each source says of each symbol under these settings; changes nothing."""
         found: list[Contribution] = []
-        seen: dict[str, Mapping[str, Signal]] = {}
         for source in self._sources:
-            newest = source.sweep()
-            self._tell_lost(source.name, is_lost=newest is None)
-            seen[source.name] = newest or {}
-            found.extend(self._of_source(source, newest, settings.mapping.get(source.name, {})))
-        self.previous_signals = seen
-        self._remember(found)
+            mapping = settings.mapping.get(source.name, {})
+            found.extend(self._of_source(source, self._newest.get(source.name), mapping))
         return tuple(found)
+
+    def collect(self, settings: Settings) -> tuple[Contribution, ...]:
+        """Sweep, and take what the sources say under settings that are in force."""
+        self.sweep()
+        found = self.contributions(settings)
+        self.remember(found)
+        return found
 
     def signal_age_s(self) -> dict[str, int | None]:
         """Seconds since the newest signal of each source; None = it never spoke."""
@@ -70,7 +80,11 @@ class SignalManager:
         try:
             atomic_write_json(self._depths_file, self._depths)
         except OSError as error:
-            self._events.alert("disk", f"{self._depths_file.name}: {error}", severity="error")
+            self._events.alert(
+                "disk/depths", f"{self._depths_file.name}: {error}", severity="error"
+            )
+        else:
+            self._events.clear("disk/depths")
 
     def _of_source(
         self,
@@ -103,7 +117,6 @@ class SignalManager:
             for symbol, last in by_symbol.items():
                 if (source_symbol, symbol) not in fresh:
                     found.append(self._vanished(last, mapping.get(source_symbol)))
-        self._tell_missing(source.name, found)
         return found
 
     def _vanished(self, last: Contribution, mapped_to: str | None) -> Contribution:
@@ -147,19 +160,26 @@ class SignalManager:
         )
         self._events.alert(key, text)
 
-    def _remember(self, found: Sequence[Contribution]) -> None:
+    def remember(self, found: Sequence[Contribution]) -> None:
+        """Keep what the sources say now as their last known word."""
+        for one in self._sources:
+            self._tell_missing(one.name, [c for c in found if c.source == one.name])
         known: Known = {}
-        for one in found:
-            known.setdefault(one.source, {}).setdefault(one.source_symbol, {})[one.symbol] = one
-        for source, rows in self._known.items():
-            known.setdefault(source, rows)  # a source that is not enabled any more
+        for said in found:
+            rows = known.setdefault(said.source, {}).setdefault(said.source_symbol, {})
+            rows[said.symbol] = said
+        for source, before in self._known.items():
+            known.setdefault(source, before)  # a source that is not enabled any more
         if _encode(known) == _encode(self._known):
             return
         self._known = known
         try:
             atomic_write_json(self._contributions_file, _encode(known))
         except OSError as error:
-            self._events.alert("disk", f"state/contributions.json: {error}", severity="error")
+            text = f"state/contributions.json: {error}"
+            self._events.alert("disk/contributions", text, severity="error")
+        else:
+            self._events.clear("disk/contributions")
 
     def _load_known(self) -> Known:
         try:

@@ -5,15 +5,16 @@ where they are used.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from core.account_desk import AccountDesk
 from core.errors import CredentialsError, TradeEngineError, TransientError
 from core.model import Equity, Instrument, PositionsRead, Ticker
 
 Answer = TypeVar("Answer")
+LATE_S: Final = 1.5  # a reduction waits no longer for reads that it does not need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,27 +28,66 @@ class Snapshot:
     errors: Mapping[str, TradeEngineError] = field(default_factory=dict)
 
 
-async def take_snapshot(desk: AccountDesk, symbols: Iterable[str]) -> Snapshot:
-    """Read everything at once. Raises CredentialsError; every other failure is a missing part."""
-    errors: dict[str, TradeEngineError] = {}
-    await _tick(desk)
-    equity, positions, tickers, instruments = await asyncio.gather(
-        _tried("equity", desk.venue.fetch_equity(), errors),
-        _tried("positions", desk.venue.fetch_positions(), errors),
-        _tried("tickers", desk.market.tickers(symbols), errors),
-        _tried("instruments", desk.market.instruments(), errors),
-    )
-    for error in errors.values():
-        if isinstance(error, CredentialsError):
-            raise error
-    snapshot = Snapshot(
-        equity=equity,
-        positions=positions,
-        tickers=tickers or {},
-        instruments=_of_account(desk, instruments or desk.market.last_instruments()),
-        errors=errors,
-    )
-    return _consistent(snapshot, expects_positions=expects_positions(desk))
+class Reading:
+    """The reads of one pass under way; positions come first, the rest may be late."""
+
+    def __init__(self, desk: AccountDesk, symbols: Iterable[str]) -> None:
+        self._desk = desk
+        self._errors: dict[str, TradeEngineError] = {}
+        begin = self._begin
+        self._equity = begin("equity", desk.venue.fetch_equity())
+        self._positions = begin("positions", desk.venue.fetch_positions())
+        self._tickers = begin("tickers", desk.market.tickers(symbols))
+        self._instruments = begin("instruments", desk.market.instruments())
+
+    @classmethod
+    async def begun(cls, desk: AccountDesk, symbols: Iterable[str]) -> "Reading":
+        """Start every read, after all that is known of our orders."""
+        await _tick(desk)
+        return cls(desk, symbols)
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether every read has ended."""
+        return all(task.done() for task in self._all())
+
+    async def first(self) -> Snapshot:
+        """Give what is there once positions are, and the rest had `LATE_S` seconds more.
+
+        Raises CredentialsError; every other failure is a missing part.
+        """
+        await self._positions
+        await asyncio.wait(self._all(), timeout=LATE_S)
+        return self._snapshot()
+
+    async def whole(self) -> Snapshot:
+        """Give everything once every read has ended. Raises CredentialsError."""
+        await asyncio.wait(self._all())
+        return self._snapshot()
+
+    def _all(self) -> tuple[asyncio.Task[Any], ...]:
+        return (self._equity, self._positions, self._tickers, self._instruments)
+
+    def _begin(self, part: str, read: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer | None]:
+        return self._desk.read(_tried(part, read, self._errors))
+
+    def _snapshot(self) -> Snapshot:
+        for error in self._errors.values():
+            if isinstance(error, CredentialsError):
+                raise error
+        last_known = self._desk.market.last_instruments()
+        snapshot = Snapshot(
+            equity=_if_done(self._equity),
+            positions=_if_done(self._positions),
+            tickers=_if_done(self._tickers) or {},
+            instruments=_of_account(self._desk, _if_done(self._instruments) or last_known),
+            errors=dict(self._errors),
+        )
+        return _consistent(snapshot, expects_positions=expects_positions(self._desk))
+
+
+def _if_done(task: "asyncio.Task[Answer | None]") -> Answer | None:
+    return task.result() if task.done() else None
 
 
 async def read_positions(desk: AccountDesk) -> PositionsRead | TradeEngineError:

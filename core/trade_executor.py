@@ -7,6 +7,7 @@ lane works at its own pace: accounts ∥ symbols ∥ a symbol's steps. Knows no 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from core.account_pass import AccountPass
 from core.cycle import CycleInputs, PassReport
@@ -55,7 +56,7 @@ class TradeExecutor:
         self._clock = clock
         self._symbol_details_cache = markets  # instruments by venue, kept an hour
         self._workers: list[asyncio.Task[None]] = []
-        self._last: tuple[str, tuple[Contribution, ...], object] | None = None
+        self._last: tuple[object, ...] | None = None
         self.on_change: Callable[[], None] = lambda: None
 
     def add(self, lane: Lane) -> None:
@@ -72,8 +73,10 @@ class TradeExecutor:
         configuration and never was.
         """
         contributions, settings = self._load_weight_config()
-        mark = (settings.hash, contributions, self._brakes())
-        if self.inputs is None or mark != self._last:
+        mark = (settings.hash, _unconfirmed(contributions, settings, self._clock), self._brakes())
+        if self.inputs is not None and mark == self._last:
+            self._refresh(contributions)
+        else:
             self._last = mark
             generation = 0 if self.inputs is None else self.inputs.generation + 1
             self.inputs = CycleInputs(
@@ -88,6 +91,14 @@ class TradeExecutor:
             generation = self.inputs.generation
             await asyncio.gather(*(lane.passed(generation) for lane in self.lanes))
         return self.inputs
+
+    def _refresh(self, contributions: tuple[Contribution, ...]) -> None:
+        """Hand on new confirmations of old levels; nobody is woken for them."""
+        if self.inputs is None or contributions == self.inputs.contributions:
+            return
+        self.inputs = replace(self.inputs, contributions=contributions)
+        for lane in self.lanes:
+            lane.refresh(self.inputs)
 
     async def process_account(
         self, account_pass: AccountPass, *, looks_up_first: bool
@@ -121,15 +132,21 @@ class TradeExecutor:
     def _load_weight_config(self) -> tuple[tuple[Contribution, ...], Settings]:
         """Read signals and settings, once a cycle; a large edit counts from its second read."""
         read = self._settings.read()
-        contributions = self.signal_manager.collect(read)
-        settings = self._gate.admit(read, contributions, self._clock.now_ms())
-        if settings is not read:
-            contributions = self.signal_manager.collect(settings)
-            text = f"an edit waits for its second read: {self._gate.waits_for}"
+        manager, gate = self.signal_manager, self._gate
+        manager.sweep()
+        then_says = manager.contributions(read)
+        in_force = gate.in_force
+        now_says = then_says if in_force is None else manager.contributions(in_force)
+        settings = gate.admit(read, now_says, then_says, self._clock.now_ms())
+        contributions = then_says if settings is read else now_says
+        manager.remember(contributions)
+        if gate.waits_for:
+            text = f"an edit waits for its second read: {gate.waits_for}"
             self._events.alert("config_change", text)
-        elif self._gate.effect:
+        else:
             self._events.clear("config_change")
-            self._events.emit("config_changed", f"settings in force now: {self._gate.effect}")
+        if gate.effect:
+            self._events.emit("config_changed", f"settings in force now: {gate.effect}")
         self._tell_problems(settings)
         return contributions, settings
 
@@ -168,6 +185,21 @@ class TradeExecutor:
         await asyncio.gather(*(lane.close() for lane in self.lanes))
         await asyncio.gather(*(m.close() for m in self._symbol_details_cache.values()))
         await self._events.drain()
+
+
+def _unconfirmed(
+    contributions: tuple[Contribution, ...], settings: Settings, clock: Clock
+) -> tuple[tuple[Contribution, bool], ...]:
+    """Leave out when a level was confirmed, and say whether it is fresh: only that wakes lanes."""
+    sources, now_ms = settings.engine.sources, clock.now_ms()
+
+    def is_fresh(one: Contribution) -> bool:
+        source = sources.get(one.source)
+        stale_after_s = 0 if source is None else source.stale_after_s
+        heard_at_ms = max(one.received_at_ms, one.confirmed_at_ms or 0)
+        return not stale_after_s or now_ms - heard_at_ms <= stale_after_s * 1000
+
+    return tuple((replace(c, confirmed_at_ms=None), is_fresh(c)) for c in contributions)
 
 
 async def _first(stopping: asyncio.Event, work: asyncio.Future[None]) -> None:

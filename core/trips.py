@@ -38,6 +38,8 @@ class Trips:
         loaded = _load(path)
         self._trips = loaded or {}
         self._lost_at_ms = None if loaded is not None else clock.now_ms()
+        for account, trip in self._trips.items():
+            events.alert(f"trip/{account}", trip.text, severity="error", account=account)
 
     def stop(self, account: str, code: str, text: str) -> None:
         """Stop increases on an account; once, until it is resumed."""
@@ -81,7 +83,9 @@ class Trips:
         try:
             atomic_write_json(self._path, {"accounts": rows})
         except OSError as error:
-            self._events.alert("disk", f"state/trips.json: {error}", severity="error")
+            self._events.alert("disk/trips", f"state/trips.json: {error}", severity="error")
+        else:
+            self._events.clear("disk/trips")
 
 
 def _load(path: Path) -> dict[str, Trip] | None:

@@ -146,6 +146,8 @@ class Engine:
             engine_id=ENGINE_ID,
             clock=self.clock,
             resumed_at_ms=self.resumed.get,
+            strangers_since_ms=lambda: 0,
+            wall_ms=self.clock.now_ms,
             trip=lambda code, text: self.trips.append((code, text)),
         )
         self.lane = Lane(self.desk, process=self._process, on_report=self.reports.append)

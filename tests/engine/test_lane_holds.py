@@ -221,7 +221,7 @@ def test_b15_with_a_full_disk_nothing_is_opened_and_everything_can_be_closed(
         engine.want(lots=2)
         await asyncio.sleep(30)
         assert engine.held() == 1
-        assert "disk" in engine.alerts()
+        assert "disk/one" in engine.alerts()
         engine.want(lots=0)
         await asyncio.sleep(30)
         assert engine.held() == 0

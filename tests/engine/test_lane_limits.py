@@ -63,7 +63,7 @@ def test_an_entry_that_was_let_go_in_time_is_finished_later(tmp_path: Path) -> N
         engine.venue.faults.rejection_kinds = ("other",)
         engine.start()
         engine.venue.leverage["BTCUSDT"] = Decimal(3)
-        engine.desk.leverage["BTCUSDT"] = Decimal(3)
+        engine.desk.set_leverage_known("BTCUSDT", Decimal(3))
         engine.want(lots=1)
         await asyncio.sleep(1200)
         engine.venue.faults.rejected = 0
@@ -152,7 +152,7 @@ def test_a33_refused_increases_back_off_and_do_not_retry_for_ever_at_full_speed(
         engine = Engine(tmp_path)
         engine.venue.leverage["BTCUSDT"] = Decimal(3)
         engine.start()
-        engine.desk.leverage["BTCUSDT"] = Decimal(3)
+        engine.desk.set_leverage_known("BTCUSDT", Decimal(3))
         engine.venue.faults.rejected = 1
         engine.want(lots=1)
         await asyncio.sleep(600)

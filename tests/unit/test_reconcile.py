@@ -49,6 +49,7 @@ def view(held: str | None = "0", wanted: str | None = "1", **changes: Any) -> Vi
     base = View(
         symbol="BTCUSDT",
         now_ms=NOW,
+        wall_ms=NOW,
         mode=Mode.RUN,
         mode_reason="",
         target=replace(TARGET, exposure=exposure),
@@ -239,7 +240,8 @@ def test_halt_stops_everything() -> None:
 
 
 def test_a_symbol_that_is_not_listed_is_left_alone_with_a_reason() -> None:
-    assert codes(decide(view(instrument=None))) == ["no_instrument"]
+    assert codes(decide(view(instrument=None))) == ["not_listed"]
+    assert codes(decide(view(instrument=None, lists_instruments=False))) == ["no_instrument"]
 
 
 def doubtful(read: str | None, expected: str, wanted: str, **changes: Any) -> Decision:
@@ -254,7 +256,7 @@ def doubtful(read: str | None, expected: str, wanted: str, **changes: Any) -> De
         pytest.param("0", "2", "3", None, id="no-increase-on-a-doubtful-read"),
         pytest.param("0", "2", "0", "-2", id="close-from-the-farther-expected"),
         pytest.param("5", "2", "0", "-5", id="close-from-the-farther-read"),
-        pytest.param("-1", "2", "0", "1", id="signs-differ-one-after-the-other"),
+        pytest.param("-1", "2", "0", "1", id="signs-differ-the-read-first"),
         pytest.param("4", "3", "1", "-2", id="partial-from-the-nearer"),
         pytest.param("4", "1", "1", None, id="nearer-is-at-the-target"),
         pytest.param("4", "0.5", "1", None, id="nearer-is-inside-the-target"),
@@ -303,7 +305,7 @@ def test_each_failed_reduction_gives_away_more_and_the_last_goes_at_market() -> 
     for _ in range(5):
         (order,) = decide(view("2", "0", attempts=attempts, now_ms=NOW + 10**6)).orders
         prices.append(order.limit_price)
-        attempts = reduction_failed(attempts, now_ms=NOW)
+        attempts = reduction_failed(reduction_sent(attempts, now_ms=NOW), now_ms=NOW)
 
     assert prices[:3] == [MARK * Decimal(s) for s in ("0.995", "0.985", "0.95")]
     assert prices[3:] == [None, None]

@@ -1,4 +1,4 @@
-"""The discrete-event model of semantics §3–5: the real lane against an adversarial venue.
+"""The discrete-event model of semantics §3-5: the real lane against an adversarial venue.
 
 Random targets, lost replies, orders that are executed late, stale reads, partial fills, crashes at
 any step, trades by hand. Every fill is judged as it happens; when the faults stop, the account must

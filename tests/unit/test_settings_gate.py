@@ -35,25 +35,25 @@ def weighing(weight: str, mark: str) -> Settings:
 
 def test_the_first_settings_are_in_force_at_once() -> None:
     first = weighing("0.1", "a")
-    assert SettingsGate().admit(first, HEARD, NOW) is first
+    assert SettingsGate().admit(first, HEARD, HEARD, NOW) is first
 
 
 def test_a_small_edit_is_in_force_at_once_and_says_so() -> None:
     gate = SettingsGate()
-    gate.admit(weighing("0.1", "a"), HEARD, NOW)
+    gate.admit(weighing("0.1", "a"), HEARD, HEARD, NOW)
     small = weighing("0.12", "b")
-    assert gate.admit(small, HEARD, NOW) is small
+    assert gate.admit(small, HEARD, HEARD, NOW) is small
     assert gate.effect
 
 
 def test_a_large_edit_waits_for_an_identical_read_two_seconds_later() -> None:
     gate = SettingsGate()
     first, large = weighing("0.1", "a"), weighing("0.9", "b")
-    gate.admit(first, HEARD, NOW)
-    assert gate.admit(large, HEARD, NOW + 1) is first
+    gate.admit(first, HEARD, HEARD, NOW)
+    assert gate.admit(large, HEARD, HEARD, NOW + 1) is first
     assert "BTCUSDT" in gate.waits_for
-    assert gate.admit(large, HEARD, NOW + 1500) is first
-    assert gate.admit(large, HEARD, NOW + 2001) is large
+    assert gate.admit(large, HEARD, HEARD, NOW + 1500) is first
+    assert gate.admit(large, HEARD, HEARD, NOW + 2001) is large
     assert "BTCUSDT" in gate.effect
     assert gate.waits_for == ""
 
@@ -61,22 +61,22 @@ def test_a_large_edit_waits_for_an_identical_read_two_seconds_later() -> None:
 def test_an_edit_that_closes_everything_waits_however_small_it_is() -> None:
     gate = SettingsGate()
     first, closing = weighing("0.01", "a"), weighing("0", "b")
-    gate.admit(first, HEARD, NOW)
-    assert gate.admit(closing, HEARD, NOW) is first
+    gate.admit(first, HEARD, HEARD, NOW)
+    assert gate.admit(closing, HEARD, HEARD, NOW) is first
 
 
 def test_an_edit_of_an_edit_starts_waiting_anew() -> None:
     gate = SettingsGate()
     first = weighing("0.1", "a")
-    gate.admit(first, HEARD, NOW)
-    gate.admit(weighing("0.9", "b"), HEARD, NOW)
-    assert gate.admit(weighing("0.8", "c"), HEARD, NOW + 2500) is first
+    gate.admit(first, HEARD, HEARD, NOW)
+    gate.admit(weighing("0.9", "b"), HEARD, HEARD, NOW)
+    assert gate.admit(weighing("0.8", "c"), HEARD, HEARD, NOW + 2500) is first
 
 
 def test_an_edit_that_is_taken_back_is_forgotten() -> None:
     gate = SettingsGate()
     first, large = weighing("0.1", "a"), weighing("0.9", "b")
-    gate.admit(first, HEARD, NOW)
-    gate.admit(large, HEARD, NOW)
-    assert gate.admit(first, HEARD, NOW + 1000) is first
-    assert gate.admit(large, HEARD, NOW + 2500) is first
+    gate.admit(first, HEARD, HEARD, NOW)
+    gate.admit(large, HEARD, HEARD, NOW)
+    assert gate.admit(first, HEARD, HEARD, NOW + 1000) is first
+    assert gate.admit(large, HEARD, HEARD, NOW + 2500) is first
