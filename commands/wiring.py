@@ -141,7 +141,8 @@ class Engine:
             return Brakes(mode=Mode.HALT, reason=reason, is_dry_run=is_dry_run)
         held = control.mode_for(account.name, symbol or None)
         mode, reason = strictest(held, self.trips.held(account.name))
-        return Brakes(mode=mode, reason=reason, is_dry_run=is_dry_run)
+        decisions = [e.id for e in control.entries if e.scope.covers(account.name, symbol or None)]
+        return Brakes(mode=mode, reason=reason, is_dry_run=is_dry_run, decision=" ".join(decisions))
 
     def status(self) -> dict[str, object]:
         """Say how the engine stands."""

@@ -26,7 +26,7 @@ from core.reconcile import Reason
 from core.settings import AccountConfig
 
 Answer = TypeVar("Answer")
-LEVERAGE_AGE_MS = 3_600_000  # a flat symbol shows none, and a person may have changed it
+LEVERAGE_AGE_MS = 300_000  # a flat symbol shows none, and a person may have changed it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +54,8 @@ class AccountDesk:
     attempts: dict[str, Attempts] = field(default_factory=dict)
     leverage: dict[str, Decimal] = field(default_factory=dict)  # as last read or set
     told: dict[str, str] = field(default_factory=dict)  # last reason told by symbol
-    flattened: dict[str, str] = field(default_factory=dict)  # by symbol: the flatten that is done
+    flattened: set[str] = field(default_factory=set)  # flattens that are done
+    turns: dict[str, asyncio.Task[str]] = field(default_factory=dict)  # at the rate budget, by kind
     leverage_at_ms: dict[str, int] = field(default_factory=dict)
     looked_up: set[str] = field(default_factory=set)  # client ids whose look-up is under way
     refused_credentials: CredentialsError | None = None  # by a write; the lane counts them
@@ -80,7 +81,7 @@ class AccountDesk:
         self.leverage_at_ms[symbol] = self.now_ms()
 
     def known_leverage(self, symbol: str) -> Decimal | None:
-        """Leverage at the venue; None when it was not read or set within the last hour."""
+        """Leverage at the venue; None when it was not read or set within five minutes."""
         if self.now_ms() - self.leverage_at_ms.get(symbol, 0) > LEVERAGE_AGE_MS:
             return None
         return self.leverage.get(symbol)

@@ -88,6 +88,7 @@ class AccountPass:
         finally:
             state.is_over = True
         self._confirm(decisions)
+        self._note_flattened()
         return report_of(self._desk, self._inputs.generation, state, decisions)
 
     async def check_fills(self) -> bool:
@@ -236,17 +237,27 @@ class AccountPass:
 
     def _mode(self, symbol: str) -> tuple[Mode, str]:
         """Read the brakes; a flatten that was done is a halt from then on."""
-        desk, state = self._desk, self._state
+        desk = self._desk
         brakes = desk.gate.brakes(desk.name, symbol)
-        if brakes.mode is not Mode.FLATTEN:
-            desk.flattened.pop(symbol, None)
-            return brakes.mode, brakes.reason
-        is_flat = state.read is not None and state.read.size_lots(symbol) == ZERO
-        if is_flat and state.trust.get(symbol) is Trust.COUNTS:
-            desk.flattened[symbol] = brakes.reason
-        if desk.flattened.get(symbol) == brakes.reason:
-            return Mode.HALT, f"flat, and nothing is sent: {brakes.reason}"
+        if brakes.flatten and brakes.flatten in desk.flattened:
+            return Mode.HALT, f"flat, and nothing is sent any more: {brakes.reason}"
         return brakes.mode, brakes.reason
+
+    def _note_flattened(self) -> None:
+        """Remember the flattens that are done: from then on they are a halt."""
+        desk, state = self._desk, self._state
+        if state.read is None:
+            return
+        names = {*state.symbols, *state.read.positions, ""}
+        flattens = {s: desk.gate.brakes(desk.name, s).flatten for s in names}
+        unfinished = {
+            flattens[s]
+            for s in names - {""}
+            if state.read.size_lots(s) != ZERO
+            or desk.ledger(s).open
+            or state.trust.get(s, Trust.COUNTS) is not Trust.COUNTS
+        }
+        desk.flattened |= set(flattens.values()) - unfinished - {""}
 
     def _account_blockers(self) -> tuple[Reason, ...]:
         found = [] if self._desk.blocker is None else [self._desk.blocker]

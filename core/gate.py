@@ -22,6 +22,12 @@ class Brakes:
     mode: Mode
     reason: str
     is_dry_run: bool
+    decision: str = ""  # which decision of a person's this is, where there is one
+
+    @property
+    def flatten(self) -> str:
+        """Name the flatten in force; empty = none."""
+        return (self.decision or self.reason) if self.mode is Mode.FLATTEN else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

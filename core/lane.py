@@ -19,7 +19,7 @@ from core.errors import (
     TradeEngineError,
 )
 from core.ledger import SETTLE_MS
-from core.model import AccountMode, Mode, Target
+from core.model import AccountMode, Target
 from core.open_orders import review_open_orders
 from core.reconcile import Reason
 from core.standing_alerts import tell_standing
@@ -233,10 +233,8 @@ class Lane:
         """Tell whether somebody asked for a flatten that is not done yet."""
         desk = self.desk
         symbols = {*desk.journal.symbols(desk.name), *(self._targets_at_work or ())}
-        brakes = {s: desk.gate.brakes(desk.name, s) for s in symbols}
-        return any(
-            b.mode is Mode.FLATTEN and desk.flattened.get(s) != b.reason for s, b in brakes.items()
-        )
+        brakes = [desk.gate.brakes(desk.name, s) for s in symbols]
+        return any(b.flatten and b.flatten not in desk.flattened for b in brakes)
 
     def _only_fills_are_due(self) -> bool:
         """True when this wake is for the read that follows our last fills, and nothing else."""

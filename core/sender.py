@@ -84,14 +84,17 @@ class Sender:
         """Wait for the rate budget of the first orders; False = not now, with the reason noted."""
         venue = self._desk.venue
         count = min(len(orders), venue.orders_at_once(kind))
-        turn = self._desk.read(_turn(venue, kind, count))
+        turn = self._desk.turns.get(kind)  # one that an earlier pass did not wait out
+        if turn is None:
+            turn = self._desk.spawn(_turn(venue, kind, count))
+            self._desk.turns[kind] = turn
         self.was_cut = await self._wait({turn}, limit_ms)
         if self.was_cut:
-            turn.cancel()
             return False
-        refusal = turn.result() if turn.done() else "the rate budget is used up"
-        if not turn.done():
-            turn.cancel()
+        refusal = "the rate budget is used up"
+        if turn.done():
+            del self._desk.turns[kind]
+            refusal = turn.result()
         if refusal:
             reason = Reason(code="rate_limited", text=refusal)
             self.refused.update({order.symbol: reason for order in orders})
@@ -192,6 +195,8 @@ class Sender:
                 self.refused[sent.order.symbol] = sent.reason
             return
         self._went_out = True
+        if sent.outcome == "unknown":
+            self._desk.open_orders_read_at_ms = 0  # look at what rests, soon
         if isinstance(sent.error, CredentialsError):
             self._desk.refused_credentials = sent.error
         order = sent.order

@@ -184,6 +184,7 @@ def test_flatten_closes_everything_and_then_sends_nothing(tmp_path: Path) -> Non
         assert engine.held() == engine.held("ETHUSDT") == 0
         sent = len(engine.venue.placed)
         engine.want(lots=2)
+        engine.venue.trade_by_hand("ETHUSDT", Decimal(1))  # a person's, after it was done
         await asyncio.sleep(130)
 
         assert len(engine.venue.placed) == sent
