@@ -42,6 +42,8 @@ from core.trade_executor import TradeExecutor
 from core.trips import Trips
 from signal_processors.base import discover
 
+PAPER: Final = "paper-exchange"
+PAPER_LOOK_S: Final = 2.0
 STATUS_EVERY_S: Final = 0.2  # passes that end together are told together
 
 
@@ -189,6 +191,8 @@ async def run_engine(service: Service) -> None:
         teller.tell()
         await service.ready()
 
+    following = asyncio.create_task(_follow_paper_exchange(service, engine))
+    filling.add(following)
     try:
         await engine.executor.run(service.stopping, started)
     finally:
@@ -197,6 +201,23 @@ async def run_engine(service: Service) -> None:
         await asyncio.gather(*filling, return_exceptions=True)
         teller.tell()
         await engine.close()
+
+
+async def _follow_paper_exchange(service: Service, engine: Engine) -> None:
+    """End this process when the paper exchange listens elsewhere: PM2 starts it anew."""
+    if not any(a.environment == "paper" and not a.base_url for a in engine.settings.accounts):
+        return
+    known = str(read_status(service.home, PAPER).get("url") or "")
+    while True:
+        await asyncio.sleep(PAPER_LOOK_S)
+        url = str(read_status(service.home, PAPER).get("url") or "")
+        if known and url and url != known:
+            engine.events.emit(
+                "paper_moved", f"the paper exchange moved to {url}: trade-engine starts again"
+            )
+            service.stopping.set()
+            return
+        known = url or known
 
 
 class _Teller:
@@ -224,7 +245,7 @@ class _Teller:
 def _paper_url(home: Home, account: AccountConfig) -> str | None:
     if account.environment != "paper" or account.base_url:
         return None
-    url = read_status(home, "paper-exchange").get("url")
+    url = read_status(home, PAPER).get("url")
     if not url:
         raise TransientError("waits for the paper exchange to start")
     return str(url)

@@ -38,7 +38,7 @@ def engine_status(
         "signal_age_s": executor.signal_manager.signal_age_s(),
         "accounts": accounts,
         "alerts": [asdict(alert) for alert in events.standing()],
-        "problems": [] if settings is None else [asdict(p) for p in settings.problems],
+        "problems": [asdict(p) for p in executor.problems],
     }
 
 

@@ -172,11 +172,10 @@ class Service:
 
     def _close(self) -> None:
         self._supervisor.close()
-        if self._lease is not None:
-            if self._crash is None:
-                self._is_ready = False
-                self.write_status({**self._extra, "stopped_at_ms": _now_ms()})
-            self._lease.release()
+        # the lock is not released here: it is free when the process is gone, not a moment earlier
+        if self._lease is not None and self._crash is None:
+            self._is_ready = False
+            self.write_status({**self._extra, "stopped_at_ms": _now_ms()})
 
 
 def run_service(name: str, body: Body, *, home: Home | None = None) -> int:

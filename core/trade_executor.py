@@ -18,7 +18,7 @@ from core.market_desk import MarketDesk
 from core.model import Contribution
 from core.nudge import NudgeReceiver
 from core.ports import Clock
-from core.settings import Settings, SettingsReader
+from core.settings import ConfigProblem, Settings, SettingsReader
 from core.settings_gate import SettingsGate
 from core.signal_manager import SignalManager
 
@@ -48,6 +48,7 @@ class TradeExecutor:
         self.completed_at_ms: int | None = None
         self.completed_cycle: int | None = None
         self.inputs: CycleInputs | None = None
+        self.problems: tuple[ConfigProblem, ...] = ()
         self._home = home
         self._settings = settings
         self._gate = SettingsGate()
@@ -147,13 +148,13 @@ class TradeExecutor:
             self._events.clear("config_change")
         if gate.effect:
             self._events.emit("config_changed", f"settings in force now: {gate.effect}")
-        self._tell_problems(settings)
+        self.problems = read.problems  # of the files as they are now, in force or not
+        self._tell_problems(read)
         return contributions, settings
 
     def _tell_problems(self, settings: Settings) -> None:
         texts = {
-            f"config/{p.file}/{p.key}": (f"{p.file} {p.key}: {p.text}; {p.remedy}", p.severity)
-            for p in settings.problems
+            f"config/{p.file}/{p.key}": (_problem_text(p), p.severity) for p in settings.problems
         }
         for alert in self._events.standing():
             if alert.key.startswith("config/") and alert.key not in texts:
@@ -185,6 +186,12 @@ class TradeExecutor:
         await asyncio.gather(*(lane.close() for lane in self.lanes))
         await asyncio.gather(*(m.close() for m in self._symbol_details_cache.values()))
         await self._events.drain()
+
+
+def _problem_text(problem: ConfigProblem) -> str:
+    where = f"{problem.file} {problem.key}" if problem.key else problem.file
+    text = problem.text if problem.text.startswith(problem.file) else f"{where}: {problem.text}"
+    return f"{text}; {problem.remedy}"
 
 
 def _unconfirmed(

@@ -130,11 +130,6 @@ def test_a26_killed_before_the_order_lands_it_is_waited_for_and_not_sent_again(
     assert house.status()["frozen_positions"] == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Engine.open_account asks for the paper exchange's URL once, so an engine that runs on "
-    "never sees the new one (commands/wiring.py: _paper_url, _market_of)",
-)
 def test_an_exchange_that_comes_back_on_another_port_is_found_again(house: House) -> None:
     house.bring("ETHUSDT", "long")
     address = ("127.0.0.1", int(house.paper.rpartition(":")[2]))

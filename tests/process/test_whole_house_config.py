@@ -104,11 +104,6 @@ def test_b13_the_alert_ends_when_the_file_is_mended(house: House) -> None:
     wait_for("the alert is over", lambda: config_alerts(house, WEIGHTS) == [])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a new engine keeps the problems of its first inputs: the mended file has the hash of "
-    "the last good copy, so TradeExecutor.execute makes no new inputs (status says them for ever)",
-)
 def test_b13_the_alert_ends_when_the_file_is_mended_after_a_kill(house: House) -> None:
     with broken(house, WEIGHTS, half):
         restart_by_kill(house)

@@ -126,11 +126,6 @@ def assert_engines_followed_each_other(looks: list[Row], old: int, new: int) -> 
     assert [look for look in looks if look["alive"] - {old, new}] == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Service._close lets go of the lock 70 to 250 ms before its process has ended (executor "
-    "threads, interpreter): the next one is ready while it still lives; leave it to the kernel",
-)
 def test_a_service_holds_its_lock_until_its_process_is_gone(home: Home) -> None:
     with subprocess.Popen(  # noqa: S603 - this test's own words
         [sys.executable, "-c", SLOW_TO_END], stderr=subprocess.PIPE, text=True
