@@ -3,7 +3,7 @@
 import sys
 
 from commands.wiring import run_engine
-from core.service import run_service
+from core.process.service import run_service
 from core.signal_manager import SignalManager
 from core.trade_executor import TradeExecutor
 

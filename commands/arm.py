@@ -6,7 +6,7 @@ import typer
 
 from commands.braking import YesOption, ask, decide, now_ms, person, tell
 from commands.refusal import RefusedError
-from core.control_file import arm
+from core.control.file import arm
 from core.home import Home
 from core.settings import AccountConfig, load_settings
 

@@ -6,7 +6,7 @@ import typer
 
 from commands.braking import decide, now_ms, tell
 from commands.refusal import RefusedError
-from core.control_file import disarm, read_control
+from core.control.file import disarm, read_control
 from core.errors import ConfigError
 from core.home import Home
 

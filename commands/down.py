@@ -13,8 +13,8 @@ from commands.pm2 import OUR_NAMES, Pm2
 from commands.readiness import living_holder
 from commands.refusal import PartlyFailedError
 from core.home import Home
-from core.lease import KILL_TIMEOUT_S, Holder
-from core.process_identity import send_signal
+from core.process.identity import send_signal
+from core.process.lease import KILL_TIMEOUT_S, Holder
 
 POLL_S: Final = 0.05
 

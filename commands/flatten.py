@@ -16,7 +16,7 @@ from commands.braking import (
 )
 from commands.refusal import RefusedError
 from core.control import Scope
-from core.control_file import halt_file_exists, halt_path, set_mode
+from core.control.file import halt_file_exists, halt_path, set_mode
 from core.home import Home
 from core.model import Mode
 

@@ -15,7 +15,7 @@ from commands.braking import (
     tell,
 )
 from core.control import Control, Scope
-from core.control_file import set_mode
+from core.control.file import set_mode
 from core.home import Home
 from core.model import Mode
 

@@ -13,8 +13,8 @@ from typing import Final
 import typer
 
 from core.errors import BusyError, ConfigError, TradeEngineError
-from core.exit_codes import ExitCode
-from core.logs import redact
+from core.process.exit_codes import ExitCode
+from core.process.logs import redact
 
 RUN: Final = "Run"
 READ: Final = "Read"

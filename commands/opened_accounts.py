@@ -13,7 +13,7 @@ from commands.position_rows import Row, failed_row
 from core.clock import SteadyClock
 from core.errors import TradeEngineError
 from core.home import Home
-from core.service_status import read_status
+from core.process.service_status import read_status
 from core.settings import AccountConfig, Settings
 
 

@@ -12,7 +12,7 @@ from commands.braking import (
     scope_of,
     tell,
 )
-from core.control_file import set_mode
+from core.control.file import set_mode
 from core.home import Home
 from core.model import Mode
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from commands.refusal import CheckFailedError, RefusedError
-from core.exit_codes import ExitCode
 from core.home import CHECKOUT, HOME_VARIABLE, Home
+from core.process.exit_codes import ExitCode
 
 ECOSYSTEM: Final = CHECKOUT / "ecosystem.config.js"
 OUR_NAMES: Final = (

@@ -11,8 +11,8 @@ from commands.position_reading import Targets, read_rows
 from commands.position_rows import Row, cached_rows, failed_row, targets_of
 from commands.tables import print_table
 from core.errors import ConfigError, TradeEngineError
-from core.exit_codes import ExitCode
 from core.home import Home
+from core.process.exit_codes import ExitCode
 from core.settings import Settings, load_settings
 from core.status import read_status
 from core.store import read_json, to_json

@@ -9,10 +9,10 @@ from typing import Any, Final
 from commands.pm2 import App, Pm2
 from commands.refusal import CheckFailedError
 from core.errors import ConfigError
-from core.exit_codes import ExitCode
 from core.home import CHECKOUT, Home
-from core.lease import Holder, read_holder
-from core.service_status import read_status
+from core.process.exit_codes import ExitCode
+from core.process.lease import Holder, read_holder
+from core.process.service_status import read_status
 
 READY_TIMEOUT_S: Final = 90
 """Seconds for a service to say ready: relieving an orphan may take 30, a cold first import some."""

@@ -1,7 +1,7 @@
 """Errors of the command line itself, each with the exit code it ends in."""
 
 from core.errors import TradeEngineError
-from core.exit_codes import ExitCode
+from core.process.exit_codes import ExitCode
 
 
 class RefusedError(TradeEngineError):

@@ -15,7 +15,7 @@ from commands.braking import (
     tell,
 )
 from core.control import Control, Scope
-from core.control_file import halt_file_exists, halt_path, resume
+from core.control.file import halt_file_exists, halt_path, resume
 from core.home import Home
 from core.status import read_status
 

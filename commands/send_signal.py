@@ -10,8 +10,8 @@ import typer
 from commands.refusal import CheckFailedError, RefusedError
 from core.errors import TradeEngineError
 from core.home import Home
-from core.logs import register_secret
-from core.service_status import read_status
+from core.process.logs import register_secret
+from core.process.service_status import read_status
 from core.settings import SettingsReader
 
 RECEIVER: Final = "tradingview-endpoint"

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from commands.tables import print_table
-from core.exit_codes import ExitCode
 from core.home import Home
+from core.process.exit_codes import ExitCode
 from core.source_reader import SourceReader
 from core.store import to_json
 

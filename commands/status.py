@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from core.exit_codes import ExitCode
 from core.home import Home
+from core.process.exit_codes import ExitCode
 from core.status import read_status
 from core.store import to_json
 

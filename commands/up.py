@@ -18,7 +18,7 @@ from commands.readiness import Standing, is_current, standings, wait_until_ready
 from commands.welcome import Addresses, show
 from core.errors import BusyError
 from core.home import Home
-from core.lease import Lease, try_lock
+from core.process.lease import Lease, try_lock
 from core.settings import load_settings
 
 PATIENCE_S: Final = 120

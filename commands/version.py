@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from core.home import CHECKOUT, Home
-from core.version import version
+from core.process.version import version
 
 
 def command(

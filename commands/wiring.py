@@ -12,11 +12,9 @@ from account_processors import (
     open_venue,
 )
 from account_processors.transport.limiter import Limiter
-from core.account_desk import AccountDesk
 from core.clock import SteadyClock, SystemClock
 from core.control import strictest
-from core.control_file import ControlReader, halt_file_exists, halt_path
-from core.engine_status import engine_status
+from core.control.file import ControlReader, halt_file_exists, halt_path
 from core.errors import ConfigError, TransientError
 from core.events import Events
 from core.frozen_targets import FrozenTargets
@@ -24,19 +22,21 @@ from core.gate import Brakes, Gate
 from core.home import Home
 from core.intents import ClientIds, OrdersJournal, new_engine_id
 from core.journal import GroupCommit, Journal
-from core.key_lease import key_lease
-from core.lane import Lane
-from core.lease import Lease
-from core.logs import register_secret
-from core.market_desk import MarketDesk
+from core.lanes.account_desk import AccountDesk
+from core.lanes.lane import Lane
+from core.lanes.market_desk import MarketDesk
+from core.lanes.roster import Roster
 from core.model import Mode
 from core.orders_history import newest_rows
-from core.roster import Roster
-from core.service import Service
-from core.service_status import read_status
+from core.process.key_lease import key_lease
+from core.process.lease import Lease
+from core.process.logs import register_secret
+from core.process.service import Service
+from core.process.service_status import read_status
 from core.settings import AccountConfig, SettingsReader
 from core.signal_manager import SignalManager
 from core.source_reader import SourceReader
+from core.status.engine_part import engine_status
 from core.store import atomic_write_json, read_json
 from core.trade_executor import TradeExecutor
 from core.trips import Trips

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.errors import ConfigError, TradeEngineError
-from core.journal_files import Position
+from core.journal.files import Position
 from core.model import Signal
 from core.store import atomic_write_json, read_json
 

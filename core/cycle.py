@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from core.decision import Policy, Reason
 from core.model import Contribution, Target
-from core.reconcile import Policy, Reason
 from core.settings import AccountConfig, Settings
 from core.targets import Weighing
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from core.decision import Frozen
 from core.errors import ConfigError
-from core.reconcile import Frozen
 from core.store import atomic_write_json, read_json
 
 

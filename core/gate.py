@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from core.decision import Reason
 from core.model import Mode, Order
-from core.reconcile import Reason
 
 MAX_READ_AGE_MS = 5_000  # an increase rests on a positions read no older than this
 _SHARE_SLACK = Decimal("1.02")  # the mark may move between planning and sending

@@ -4,102 +4,15 @@ Pure: a `View` of what is wanted, held and believed gives a `Decision`. Whatever
 increases first and reductions last (semantics §4); trust in a read is judged in `core.ledger`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
-from core.attempts import Attempts, margin_still_refused
-from core.ledger import HoldKind, SymbolLedger, Trust
-from core.model import ZERO, Action, Instrument, Mode, Order, Target, Ticker
+from core.decision import Decision, Reason, View
+from core.ledger import HoldKind, Trust
+from core.model import ZERO, Instrument, Mode, Order
+from core.obstacles import obstacles
 from core.planner import Gap, Plan, plan, within_dead_band
 from core.sizing import minimum_lots, toward_zero
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """The part of the engine's settings that decides about one symbol."""
-
-    dead_band: Decimal = Decimal("0.02")
-    collar: Decimal | None = Decimal("0.005")  # None = market orders
-    reduce_collars: tuple[Decimal, ...] = (Decimal("0.005"), Decimal("0.015"), Decimal("0.05"))
-    max_spread: Decimal = Decimal("0.01")
-    max_mark_gap: Decimal = Decimal("0.02")
-    max_order_share: Decimal = Decimal("0.25")
-    max_entry_age_s: int = 900
-    closes_orphans: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
-    """The lots of one target version, computed once; `lots` None = could not be sized yet."""
-
-    version: str
-    exposure: Decimal
-    leverage: Decimal
-    lots: Decimal | None
-    fresh_lots: Decimal | None = None  # what fresh sources alone want; None = all are fresh
-    confirmed: bool = False
-    started: bool = False  # an increase of this version was let go in time
-    expired: bool = False  # too old when it could first have been executed: opens nothing
-    reason: str = ""  # why `lots` is 0 where it is
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """Why something was not done; `code` is for machines, `text` for people."""
-
-    code: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """Everything that decides about one symbol, at one moment of a pass."""
-
-    symbol: str
-    now_ms: int  # our steady clock
-    wall_ms: int  # the clock that other processes write by
-    mode: Mode
-    mode_reason: str
-    target: Target | None
-    frozen: Frozen | None
-    ledger: SymbolLedger
-    trust: Trust
-    read_lots: Decimal | None  # None = the read failed, or this row of it
-    instrument: Instrument | None
-    ticker: Ticker | None  # within its age limit, else None
-    last_price: Decimal | None  # of any age: good enough to close with
-    leverage_held: Decimal | None
-    sets_leverage: bool
-    equity_usdt: Decimal | None
-    free_margin_usdt: Decimal | None
-    attempts: Attempts
-    blockers: tuple[Reason, ...] = ()  # what stops increases on the whole account
-    policy: Policy = Policy()
-    margin_mode_wanted: str | None = None
-    margin_mode_held: str | None = None
-    lists_instruments: bool = True  # the venue's list was read: what is not in it is not traded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The next actions, and why there are no others.
-
-    `verified`: the venue was seen to hold what the version wants, or a final reason stands.
-    `starts`/`expires` say what becomes of a version's entry and are stored before any order.
-    """
-
-    symbol: str
-    actions: tuple[Action, ...] = ()
-    reasons: tuple[Reason, ...] = ()
-    wanted_lots: Decimal | None = None
-    verified: bool = False
-    starts: bool = False
-    expires: bool = False
-
-    @property
-    def orders(self) -> tuple[Order, ...]:
-        """The orders among the actions."""
-        return tuple(a for a in self.actions if isinstance(a, Order))
 
 
 def decide(view: View) -> Decision:
@@ -160,7 +73,7 @@ def _on_a_trusted_read(view: View, instrument: Instrument, held: Decimal) -> Dec
     if _is_too_old(view):
         expired = _planned(view, instrument, no_farther(wanted, held), wanted, (_EXPIRED,))
         return replace(expired, expires=True, verified=not expired.actions)
-    blockers = _blockers(view)
+    blockers = obstacles(view)
     if blockers:
         return _planned(view, instrument, no_farther(limited, held), wanted, blockers)
     if view.attempts.margin is not None:
@@ -284,64 +197,6 @@ def _is_too_old(view: View) -> bool:
     if view.frozen is not None and view.frozen.started:
         return False
     return view.wall_ms - view.target.newest_signal_at_ms > view.policy.max_entry_age_s * 1000
-
-
-def _blockers(view: View) -> tuple[Reason, ...]:
-    found = list(view.blockers)
-    if view.mode is Mode.PAUSE:
-        found.append(Reason(code="paused", text=view.mode_reason))
-    if view.equity_usdt is None:
-        found.append(Reason(code="equity_unknown", text="the account's equity could not be read"))
-    elif view.equity_usdt <= 0:
-        found.append(Reason(code="no_equity", text=f"equity is {view.equity_usdt} USDT"))
-    found.extend(_price_trouble(view))
-    found.extend(_margin_mode_trouble(view))
-    attempts = view.attempts
-    if attempts.increase_not_before_ms > view.now_ms:
-        wait_s = (attempts.increase_not_before_ms - view.now_ms + 999) // 1000
-        found.append(
-            Reason(code="backoff", text=f"next try in {wait_s} s: {attempts.increase_error}")
-        )
-    margin = attempts.margin
-    if margin is not None and margin.was_shrunk:
-        price = None if view.ticker is None else view.ticker.mark_price
-        if margin_still_refused(margin, equity_usdt=view.equity_usdt, price=price):
-            found.append(
-                Reason(
-                    code="margin",
-                    text="refused for margin, also when shrunk to what is free; waits for a new "
-                    "target, or for equity or price to move by 2 %",
-                )
-            )
-    if view.instrument is not None and not view.instrument.is_trading:
-        found.append(Reason(code="not_trading", text=f"{view.symbol} is not open for trading"))
-    return tuple(found)
-
-
-def _margin_mode_trouble(view: View) -> tuple[Reason, ...]:
-    """Tell that a held position has another margin mode than the account shall have."""
-    wanted, has = view.margin_mode_wanted, view.margin_mode_held
-    if wanted is None or has in (None, wanted) or not view.read_lots:
-        return ()
-    text = f"margin mode is {has}, {wanted} is configured: it changes while nothing is held"
-    return (Reason(code="margin_mode", text=text),)
-
-
-def _price_trouble(view: View) -> tuple[Reason, ...]:
-    ticker = view.ticker
-    if ticker is None:
-        return (Reason(code="no_price", text="no price within its age limit"),)
-    mark = ticker.mark_price
-    if ticker.bid_price is None or ticker.ask_price is None:
-        return (Reason(code="no_quotes", text="bid or ask is unknown"),)
-    if (ticker.ask_price - ticker.bid_price) / mark > view.policy.max_spread:
-        text = f"spread {ticker.bid_price}..{ticker.ask_price} is over {view.policy.max_spread}"
-        return (Reason(code="wide_spread", text=text),)
-    last = ticker.last_price
-    if last is not None and abs(last - mark) / mark > view.policy.max_mark_gap:
-        text = f"last {last} is over {view.policy.max_mark_gap} from mark {mark}"
-        return (Reason(code="mark_gap", text=text),)
-    return ()
 
 
 def _on_a_doubtful_read(view: View, instrument: Instrument) -> Decision:

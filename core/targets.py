@@ -85,28 +85,29 @@ def level_sign(
 
 def _target(symbol: str, said: Sequence[Contribution], weighing: Weighing, now_ms: int) -> Target:
     parts = [_part(symbol, one, weighing, now_ms) for one in said]
-    exposure = sum((p.exposure for p in parts), ZERO)
-    fresh = sum((p.exposure for p in parts if p.is_fresh), ZERO)
-    reasons = [p.reason for p in parts if p.reason]
     cap = _configured(symbol, weighing) * sum(weighing.weights[symbol].values(), ZERO)
-    if abs(exposure) > cap:
-        reasons.append(f"symbol_cap: {exposure} is held to {cap} x equity")
-        exposure = cap.copy_sign(exposure)
-    if abs(fresh) > cap:
-        fresh = cap.copy_sign(fresh)
+    wanted = sum((p.exposure for p in parts), ZERO)
+    exposure = _held_to(wanted, cap)
+    reasons = [p.reason for p in parts if p.reason]
+    if exposure != wanted:
+        reasons.append(f"symbol_cap: {wanted:f} is held to {cap:f} x equity")
     leverage = max((p.leverage for p in parts if p.exposure), default=ZERO)
     heard = [p for p in parts if p.weight] or parts  # a source of weight 0 decides nothing
     instructed = [p.received_at_ms for p in heard if not p.is_level]
     return Target(
         symbol=symbol,
         exposure=exposure,
-        fresh_exposure=fresh,
+        fresh_exposure=_held_to(sum((p.exposure for p in parts if p.is_fresh), ZERO), cap),
         leverage=leverage,
         version=_version(exposure, leverage, heard),
         newest_signal_at_ms=max(p.heard_at_ms for p in heard),
         instructed_at_ms=max(instructed, default=None),
         reasons=tuple(reasons),
     )
+
+
+def _held_to(exposure: Decimal, cap: Decimal) -> Decimal:
+    return min(abs(exposure), cap).copy_sign(exposure)
 
 
 def _configured(symbol: str, weighing: Weighing) -> Decimal:

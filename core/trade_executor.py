@@ -9,12 +9,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from core.account_pass import AccountPass
 from core.cycle import CycleInputs, PassReport
 from core.events import Events
 from core.home import Home
-from core.lane import Lane
-from core.market_desk import MarketDesk
+from core.lanes.account_pass import AccountPass
+from core.lanes.lane import Lane
+from core.lanes.market_desk import MarketDesk
 from core.model import Contribution
 from core.nudge import NudgeReceiver
 from core.ports import Clock

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from core.clock import SystemClock
 from core.errors import ConfigError
-from core.service import Service, run_service
+from core.process.service import Service, run_service
 from core.settings import EngineConfig, SettingsReader
 from monitor.http_server import serve
 from monitor.status_routes import build_app

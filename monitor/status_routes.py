@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from core.home import Home
 from core.status import build_status, unhealthy_reasons
-from core.status_parts import read_parts
+from core.status.parts import read_parts
 from core.store import to_json
 from monitor.http_guard import HttpGuard
 

@@ -28,7 +28,7 @@ from aiohttp import web
 from core.clock import SystemClock
 from core.home import Home
 from core.ports import Clock
-from core.service import Service, run_service
+from core.process.service import Service, run_service
 from core.settings.files import ConfigFile
 from core.settings.snapshot import ENGINE
 from paper_exchange.account import START_BALANCE_USDT

@@ -17,9 +17,9 @@ from typing import Any, Final, Protocol
 from core.checkpoint import Checkpoint, SymbolState, save_checkpoint
 from core.home import Home
 from core.journal import GroupCommit, Journal, Position, encode_rows
-from core.lease import Lease, lock_now
 from core.model import Signal
 from core.ports import Clock
+from core.process.lease import Lease, lock_now
 from signal_processors.journal_recovery import Recovered, recover
 from signal_processors.source_profile import SourceProfile
 

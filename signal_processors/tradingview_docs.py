@@ -8,7 +8,7 @@ from typing import cast
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.version import version
+from core.process.version import version
 from signal_processors.tradingview_door import App
 
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from core.clock import SystemClock
 from core.errors import ConfigError
-from core.logs import register_secret
 from core.nudge import send_nudge
-from core.service import Service, run_service
+from core.process.logs import register_secret
+from core.process.service import Service, run_service
 from core.settings.engine import WebhookConfig
 from core.settings.files import ConfigFile
 from core.settings.snapshot import ENGINE, MAPPING

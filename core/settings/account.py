@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from core.key_lease import key_fingerprint
+from core.process.key_lease import key_fingerprint
 from core.settings.validation import (
     ConfigModel,
     ConfigProblem,

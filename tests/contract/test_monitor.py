@@ -16,12 +16,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from core.control import EVERYTHING
-from core.control_file import set_mode
+from core.control.file import set_mode
 from core.home import CHECKOUT, HOME_VARIABLE, Home
-from core.lease import lock_now
-from core.listening import bind_port, url_of
 from core.model import Mode
-from core.service_status import read_status, replace_status
+from core.process.lease import lock_now
+from core.process.listening import bind_port, url_of
+from core.process.service_status import read_status, replace_status
 from monitor.http_guard import is_loopback
 from monitor.http_server import serve
 from monitor.status_routes import build_app

@@ -10,7 +10,7 @@ import pytest
 from commands.main import run
 from core.errors import TradeEngineError
 from core.home import Home
-from core.service_status import replace_status
+from core.process.service_status import replace_status
 from core.store import atomic_write_json
 from tests.contract.venue_cases import BTC, SECRETS, Bench, bench, order
 

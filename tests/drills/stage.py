@@ -22,7 +22,7 @@ from commands.wiring import Engine
 from core.clock import SystemClock
 from core.cycle import PassReport
 from core.home import Home
-from core.lane import Lane
+from core.lanes.lane import Lane
 from core.nudge import send_nudge
 from core.settings.engine import WebhookConfig
 from core.store import atomic_write_bytes

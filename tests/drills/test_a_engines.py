@@ -14,7 +14,7 @@ from account_processors import Transport, address_of, open_market, open_venue
 from account_processors.transport.limiter import Limiter
 from core.clock import SystemClock
 from core.control import Scope
-from core.control_file import resume
+from core.control.file import resume
 from core.intents import ClientIds
 from core.model import OrderRequest
 from core.settings import AccountConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.control import Scope
-from core.control_file import resume
+from core.control.file import resume
 from tests.drills.scripted import scripted
 from tests.drills.stage import BTC, POSITIONS, Stage, stage
 from tests.virtual_time import run_virtually
@@ -94,7 +94,7 @@ async def test_a9_restore_buys_back_what_was_closed_by_hand(tmp_path: Path) -> N
         trade(here, -TENTH)
         await here.until(lambda: here.held() == TENTH and here.orders(), "restored")
 
-        assert f"external_change/main/{BTC}" in here.codes()
+        assert "external_change" in here.codes()
         assert len(here.orders()) == 1
 
 

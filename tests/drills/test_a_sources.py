@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.control import Scope
-from core.control_file import resume
+from core.control.file import resume
 from tests.drills.stage import BTC, ETH, Stage, stage
 
 TENTH = Decimal("0.1")

@@ -12,18 +12,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.account_desk import AccountDesk
-from core.account_pass import AccountPass
 from core.control import Held as HeldMode
 from core.cycle import CycleInputs, PassReport
+from core.decision import Frozen
 from core.events import Events
 from core.frozen_targets import FrozenTargets
 from core.gate import Brakes, Gate
 from core.intents import ClientIds, OrdersJournal
-from core.lane import Lane
-from core.market_desk import MarketDesk
+from core.lanes.account_desk import AccountDesk
+from core.lanes.account_pass import AccountPass
+from core.lanes.lane import Lane
+from core.lanes.market_desk import MarketDesk
 from core.model import Contribution, Mode
-from core.reconcile import Frozen
 from core.settings import (
     AccountConfig,
     EngineConfig,

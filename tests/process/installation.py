@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("paper-exchange", "tradingview-endpoint", "trade-engine", "monitor")
 STUB = """
 import asyncio, sys
-from core.service import Service, run_service
+from core.process.service import Service, run_service
 
 async def answer(reader, writer):
     await reader.readuntil(b"\\r\\n\\r\\n")

@@ -18,7 +18,7 @@ import pytest
 from core.home import CHECKOUT, HOME_VARIABLE, Home
 from core.journal import JournalTail
 from core.nudge import NudgeReceiver
-from core.service_status import read_status
+from core.process.service_status import read_status
 from core.source_reader import SourceReader
 
 pytestmark = pytest.mark.process

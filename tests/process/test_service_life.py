@@ -20,7 +20,7 @@ pytestmark = pytest.mark.process
 BODY = """
 import asyncio, os, sys
 from core.errors import BusyError, ConfigError
-from core.service import Service, run_service
+from core.process.service import Service, run_service
 
 async def main(service: Service) -> None:
     assert "NODE_CHANNEL_FD" not in os.environ

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.key_lease import key_fingerprint
+from core.process.key_lease import key_fingerprint
 from tests.process.whole_house import House, Row, wait_for, whole_house
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.home import Home
-from core.lease import try_lock
+from core.process.lease import try_lock
 from tests.process.installation import NAMES, ROOT, is_alive
 from tests.process.whole_house import House, Row, wait_for, whole_house
 
@@ -20,7 +20,7 @@ ENGINE = "trade-engine"
 EVERY_S = 0.01
 SLOW_TO_END = """
 import atexit, sys, time
-from core.service import Service, run_service
+from core.process.service import Service, run_service
 
 async def main(service: Service) -> None:
     await service.ready()

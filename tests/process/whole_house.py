@@ -24,9 +24,9 @@ import pytest
 
 from commands.first_use import write_examples
 from core.home import HOME_VARIABLE
-from core.lease import Holder, read_holder
-from core.process_identity import send_signal
-from core.service_status import read_status
+from core.process.identity import send_signal
+from core.process.lease import Holder, read_holder
+from core.process.service_status import read_status
 from paper_exchange.instruments import load_instruments
 from tests.process.installation import NAMES, ROOT, Installation, node
 

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from core.home import CHECKOUT
 from core.status import build_status
-from core.status_parts import ServicePart, StatusParts
+from core.status.parts import ServicePart, StatusParts
 
 NOW = 1_700_000_000_000
 RULES: dict[str, Any] = orjson.loads((CHECKOUT / "docs/status.schema.json").read_bytes())

@@ -236,7 +236,7 @@ def test_a_refused_key_says_the_remedy_and_never_quotes_the_request(meaning: str
 
         assert isinstance(error, CredentialsError)
         assert KEY_REMEDIES[meaning] in str(error)
-        assert "config/credentials.py" in str(error)
+        assert "credentials.json" in str(error)
         assert "MYKEY" not in str(error)
         assert "origin" not in str(error)
 

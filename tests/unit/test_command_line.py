@@ -10,7 +10,7 @@ import typer
 from commands.main import COMMANDS, run
 from commands.refusal import PartlyFailedError, RefusedError
 from core.errors import BusyError, ConfigError, TransientError
-from core.exit_codes import ExitCode
+from core.process.exit_codes import ExitCode
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[2]

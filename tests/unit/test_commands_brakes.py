@@ -13,12 +13,12 @@ import typer
 from commands import braking
 from commands.main import run
 from core.control import EVERYTHING, FREE, Scope
-from core.control_file import control_path, halt_path, read_control
+from core.control.file import control_path, halt_path, read_control
 from core.home import HOME_VARIABLE, Home
-from core.lease import lock_now
 from core.model import Mode
 from core.nudge import nudge_path
-from core.service_status import replace_status
+from core.process.lease import lock_now
+from core.process.service_status import replace_status
 from core.settings import load_settings
 
 BTC = Scope(symbol="BTCUSDT")
@@ -162,7 +162,7 @@ def test_a_full_disk_says_how_to_stop_all_the_same(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("core.control_file.atomic_write_json", full)
+    monkeypatch.setattr("core.control.file.atomic_write_json", full)
 
     assert run(["halt"]) == 1
     assert f"touch {halt_path(home)}" in capsys.readouterr().err

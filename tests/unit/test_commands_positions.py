@@ -8,7 +8,7 @@ import pytest
 
 from commands.main import run
 from core.home import HOME_VARIABLE, Home
-from core.service_status import replace_status
+from core.process.service_status import replace_status
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ import pytest
 from commands.braking import now_ms
 from commands.main import run
 from core.control import EVERYTHING
-from core.control_file import set_mode
+from core.control.file import set_mode
 from core.home import HOME_VARIABLE, Home
 from core.journal import Journal
-from core.lease import lock_now
 from core.model import Mode, Signal
-from core.service_status import replace_status
+from core.process.lease import lock_now
+from core.process.service_status import replace_status
 from core.status import read_status
 
 TOKEN = "token-0123456789"

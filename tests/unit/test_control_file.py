@@ -10,9 +10,9 @@ import pytest
 from filelock import FileLock
 from pydantic import SecretStr
 
-from core import control_file
 from core.control import EVERYTHING, FREE, Scope
-from core.control_file import (
+from core.control import file as control_file
+from core.control.file import (
     ControlReader,
     arm,
     control_path,

@@ -13,11 +13,11 @@ import pytest
 import typer
 
 from commands.main import COMMANDS, build
-from core.exit_codes import ExitCode
 from core.home import CHECKOUT
 from core.ledger import HoldKind, Trust
 from core.model import Mode
 from core.planner import DEAD_BAND
+from core.process.exit_codes import ExitCode
 from core.settings.account import Credentials
 from core.settings.signals import parse_mapping, parse_weights
 from core.sizing import BELOW_MINIMUM
@@ -93,7 +93,7 @@ def reason_codes() -> tuple[set[str], set[str]]:
     """Give the codes of reasons in the core: literals, and expressions that make others."""
     literals: set[str] = set()
     made: set[str] = set()
-    for path in sorted((CHECKOUT / "core").glob("*.py")):
+    for path in sorted((CHECKOUT / "core").rglob("*.py")):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
                 continue
@@ -113,7 +113,7 @@ def alert_keys() -> set[str]:
     """Give the keys of alerts in the code, those with a name behind a slash up to the slash."""
     keys: set[str] = set()
     for folder in ("core", "commands"):
-        for path in (CHECKOUT / folder).glob("*.py"):
+        for path in (CHECKOUT / folder).rglob("*.py"):
             text = path.read_text(encoding="utf-8")
             keys.update(re.findall(r"\b_?alert\(\s*f?\"([a-z_]+/?)", text))
             keys.update(re.findall(r"\bkey = f\"([a-z_]+/)", text))

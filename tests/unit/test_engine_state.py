@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from core.control import FREE
+from core.decision import Frozen
 from core.errors import BusyError, ConfigError, TransientError
 from core.events import Events
 from core.frozen_targets import FrozenTargets
-from core.lane import Lane
-from core.market_desk import INSTRUMENTS_MAX_AGE_MS, MarketDesk
+from core.lanes.lane import Lane
+from core.lanes.market_desk import INSTRUMENTS_MAX_AGE_MS, MarketDesk
+from core.lanes.roster import Roster
 from core.model import Instrument, Mode, Ticker
 from core.orders_history import newest_rows
-from core.reconcile import Frozen
-from core.roster import Roster
 from core.settings import AccountConfig
 from core.trips import Trips
 from tests.engine.fake_venue import INSTRUMENT, MARK

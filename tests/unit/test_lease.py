@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from core.errors import BusyError
-from core.key_lease import key_fingerprint, key_lease
-from core.lease import Holder, read_holder, take_over, try_lock
-from core.process_identity import is_same_process, send_signal, start_time
+from core.process.identity import is_same_process, send_signal, start_time
+from core.process.key_lease import key_fingerprint, key_lease
+from core.process.lease import Holder, read_holder, take_over, try_lock
 
 HOLD = """
 import signal, sys, time
 from pathlib import Path
-from core.lease import try_lock
+from core.process.lease import try_lock
 lease = try_lock(Path(sys.argv[1]))
 marks = dict(mark.split("=") for mark in sys.argv[2:])
 lease.mark(orphan="orphan" in marks, stopping="stopping" in marks)

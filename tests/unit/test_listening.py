@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from core.errors import BusyError
-from core.listening import bind_port, url_of
+from core.process.listening import bind_port, url_of
 
 
 def test_the_wished_port_is_taken_when_it_is_free() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from core import logs
-from core.logs import configure_logging, redact, register_secret
+from core.process import logs
+from core.process.logs import configure_logging, redact, register_secret
 
 Capture = pytest.CaptureFixture[str]
 
@@ -34,7 +34,7 @@ class Terminal(io.StringIO):
 
 def test_a_record_is_one_json_line_with_its_fields(capsys: Capture) -> None:
     configure_logging("trade-engine")
-    logging.getLogger("core.lane").warning(
+    logging.getLogger("core.lanes.lane").warning(
         "order placed", extra={"account": "a", "symbol": "BTCUSDT"}
     )
     line = capsys.readouterr().err
@@ -42,7 +42,7 @@ def test_a_record_is_one_json_line_with_its_fields(capsys: Capture) -> None:
 
     assert line.count("\n") == 1
     assert record["event"] == "order placed"
-    assert (record["level"], record["logger"]) == ("WARNING", "core.lane")
+    assert (record["level"], record["logger"]) == ("WARNING", "core.lanes.lane")
     assert (record["account"], record["symbol"]) == ("a", "BTCUSDT")
     assert (record["service"], record["at"][-6:]) == ("trade-engine", "+00:00")
 

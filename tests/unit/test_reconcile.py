@@ -18,9 +18,10 @@ from core.attempts import (
     reduction_sent,
     reduction_succeeded,
 )
+from core.decision import Decision, Frozen, View
 from core.ledger import Hold, HoldKind, OpenIntent, SymbolLedger, Trust
 from core.model import ZERO, Mode, Order, SetLeverage, Target, Ticker
-from core.reconcile import Decision, Frozen, View, decide, leverage_to_set, no_farther
+from core.reconcile import decide, leverage_to_set, no_farther
 from tests.engine.fake_venue import INSTRUMENT, MARK
 
 NOW = 1_700_000_000_000

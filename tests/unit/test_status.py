@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from core.status import build_status, unhealthy_reasons
-from core.status_parts import HaltFile, StatusParts
+from core.status.parts import HaltFile, StatusParts
 from tests.unit.status_cases import (
     ACCOUNT,
     CRASH,

@@ -4,7 +4,7 @@ import pytest
 
 from core.control import Control
 from core.status import unhealthy_reasons
-from core.status_parts import ServicePart, StatusParts
+from core.status.parts import ServicePart, StatusParts
 from tests.unit.status_cases import CRASH, NOW, document, engine, keys, plain
 
 

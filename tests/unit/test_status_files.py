@@ -8,13 +8,13 @@ import orjson
 import pytest
 
 from core.control import EVERYTHING, Scope
-from core.control_file import control_path, halt_path, set_mode
+from core.control.file import control_path, halt_path, set_mode
 from core.home import Home
-from core.lease import lock_now
 from core.model import Mode
-from core.service_status import replace_status
+from core.process.lease import lock_now
+from core.process.service_status import replace_status
 from core.status import build_status, read_status
-from core.status_parts import read_parts
+from core.status.parts import read_parts
 from tests.unit.status_cases import (
     ENGINE,
     NOW,

@@ -13,16 +13,16 @@ from core.attempts import (
     reduction_failed,
     reduction_succeeded,
 )
+from core.decision import Reason
 from core.errors import CredentialsError
 from core.events import Events
 from core.frozen_targets import FrozenTargets
 from core.gate import Gate
 from core.intents import ClientIds, OrdersJournal
+from core.lanes.market_desk import MarketDesk
 from core.ledger import OpenIntent, SymbolLedger
-from core.market_desk import MarketDesk
 from core.model import AccountMode
 from core.ports import Clock, Venue
-from core.reconcile import Reason
 from core.settings import AccountConfig
 
 Answer = TypeVar("Answer")

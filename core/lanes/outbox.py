@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.account_desk import AccountDesk
+from core.decision import Reason
 from core.errors import (
     NotPlacedError,
     RejectedError,
@@ -17,10 +17,10 @@ from core.errors import (
 )
 from core.gate import Terms
 from core.intents import intents_for
+from core.lanes.account_desk import AccountDesk
 from core.ledger import Intended, Learned
 from core.model import Order, OrderRequest, PlacedOrder
 from core.ports import SendKind
-from core.reconcile import Reason
 
 SendOutcome = Literal["placed", "unknown", "rejected", "not_placed", "refused"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from core.account_desk import AccountDesk
 from core.errors import TradeEngineError
 from core.intents import engine_of
+from core.lanes.account_desk import AccountDesk
 from core.model import Mode, OrderState
 
 RETRY_EARLIER_MS = 540_000  # of the ten minutes between two looks

@@ -8,7 +8,7 @@ from typing import Any
 from core.control import Control
 from core.cycle import SymbolReport
 from core.events import Events
-from core.roster import Place, Roster
+from core.lanes.roster import Place, Roster
 from core.settings import AccountConfig
 from core.trade_executor import TradeExecutor
 

@@ -5,11 +5,10 @@ what is still on the wire then goes on by itself and wakes the lane when it land
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from core.account_desk import AccountDesk
 from core.attempts import (
     increase_failed,
     increase_sent,
@@ -19,15 +18,16 @@ from core.attempts import (
     reduction_sent,
     too_small_to_close,
 )
+from core.decision import Decision, Reason
 from core.errors import CredentialsError, NotPlacedError, RejectedError, TradeEngineError
 from core.gate import Terms
+from core.lanes.account_desk import AccountDesk
+from core.lanes.outbox import Outbox, Sent
+from core.lanes.snapshot import Snapshot
 from core.model import ZERO, Mode, Order, SetLeverage, SetMarginMode
-from core.outbox import Outbox, Sent
 from core.ports import SendKind, Venue
-from core.reconcile import Decision, Reason
 from core.settings import EngineLimits
 from core.sizing import notional_usdt
-from core.snapshot import Snapshot
 
 ANSWER_MS = 2_000  # an unanswered order counts as unknown after this
 TURN_MS = 3_000  # an increase rests on a young read: better plan again than wait longer
@@ -63,22 +63,40 @@ class Sender:
         Sets `was_cut` when it stopped waiting because a newer target reduces. Waiting for the rate
         budget is not waiting for an answer: the clock of an answer starts when the turn is ours.
         """
-        reductions = [o for d in due.values() for o in d.orders if o.reduce_only]
         opening = {s: d for s, d in due.items() if any(not o.reduce_only for o in d.orders)}
         on_the_wire: set[asyncio.Task[object]] = set()
-        if reductions and await self._has_turn("reduce", reductions, None):
-            task = self._desk.spawn(self._reduce(reductions, versions))
-            if opening and _has_margin(opening, self._snapshot, self._desk):
-                on_the_wire.add(task)
-            else:
-                self.was_cut = await self._wait({task}, ANSWER_MS)
+        await self._start_reductions(due, opening, versions, on_the_wire)
         if opening and not self.was_cut:
-            increases = [o for d in opening.values() for o in d.orders if not o.reduce_only]
-            if await self._has_turn("increase", increases, TURN_MS):
-                on_the_wire.add(self._desk.spawn(self._open(opening, versions)))
+            await self._start_increases(opening, versions, on_the_wire)
         if on_the_wire and not self.was_cut:
             self.was_cut = await self._wait(on_the_wire, ANSWER_MS)
         return self._went_out
+
+    async def _start_reductions(
+        self,
+        due: Mapping[str, Decision],
+        opening: Mapping[str, Decision],
+        versions: Mapping[str, str],
+        on_the_wire: set[asyncio.Task[object]],
+    ) -> None:
+        """Send reductions; wait for them here where the increases need the margin they free."""
+        reductions = [o for d in due.values() for o in d.orders if o.reduce_only]
+        if not reductions or not await self._has_turn("reduce", reductions, None):
+            return
+        task = self._desk.spawn(self._reduce(reductions, versions))
+        if opening and _has_margin(opening, self._snapshot, self._desk):
+            on_the_wire.add(task)
+        else:
+            self.was_cut = await self._wait({task}, ANSWER_MS)
+
+    async def _start_increases(
+        self,
+        opening: Mapping[str, Decision],
+        versions: Mapping[str, str],
+        on_the_wire: set[asyncio.Task[object]],
+    ) -> None:
+        if await self._has_turn("increase", _increases(opening.values()), TURN_MS):
+            on_the_wire.add(self._desk.spawn(self._open(opening, versions)))
 
     async def _has_turn(self, kind: SendKind, orders: list[Order], limit_ms: int | None) -> bool:
         """Wait for the rate budget of the first orders; False = not now, with the reason noted."""
@@ -120,13 +138,8 @@ class Sender:
 
     async def _open(self, opening: Mapping[str, Decision], versions: Mapping[str, str]) -> None:
         ready = await asyncio.gather(*(self._prepare(d) for d in opening.values()))
-        orders = [
-            order
-            for decision, is_ready in zip(opening.values(), ready, strict=True)
-            if is_ready
-            for order in decision.orders
-            if not order.reduce_only
-        ]
+        prepared = [d for d, is_ready in zip(opening.values(), ready, strict=True) if is_ready]
+        orders = _increases(prepared)
         if not orders:
             return
         for symbol in {order.symbol for order in orders}:
@@ -211,6 +224,10 @@ class Sender:
             symbol=order.symbol,
             client_id=sent.client_id,
         )
+
+
+def _increases(decisions: Iterable[Decision]) -> list[Order]:
+    return [o for d in decisions for o in d.orders if not o.reduce_only]
 
 
 async def _turn(venue: Venue, kind: SendKind, count: int) -> str:

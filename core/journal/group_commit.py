@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from core.journal_files import Position, encode_rows
+from core.journal.files import Position, encode_rows
 from core.ports import Clock
 
 Row = Mapping[str, Any]

@@ -8,21 +8,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from core.account_desk import AccountDesk
 from core.attempts import for_version
 from core.cycle import CycleInputs, PassReport, policy_for, weighing_for
+from core.decision import Decision, Policy, Reason, View
 from core.errors import TradeEngineError
 from core.gate import Terms
-from core.holds import Holds
+from core.lanes.account_desk import AccountDesk
+from core.lanes.holds import Holds
+from core.lanes.pass_state import PassState, report_of
+from core.lanes.resolver import Resolver
+from core.lanes.sender import Sender
+from core.lanes.sizing_desk import Sizer
+from core.lanes.snapshot import Reading, expects_positions, lists_nothing, read_positions
 from core.ledger import Trust
 from core.model import ZERO, Mode, Order, PositionsRead, Target
-from core.pass_state import PassState, report_of
-from core.reconcile import Decision, Policy, Reason, View, decide
-from core.resolver import Resolver
-from core.sender import Sender
+from core.reconcile import decide
 from core.sizing import minimum_lots
-from core.sizing_desk import Sizer
-from core.snapshot import Reading, expects_positions, lists_nothing, read_positions
 from core.targets import compute_targets, level_sign
 
 MAX_ROUNDS = 4  # close, open of a flip, and one to spare; the rest waits for the next pass

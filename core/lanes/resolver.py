@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 
-from core.account_desk import AccountDesk
 from core.errors import TradeEngineError
 from core.intents import engine_of, minted_at_ms
+from core.lanes.account_desk import AccountDesk
+from core.lanes.open_orders import cancel_order, notice_strangers
 from core.ledger import (
     Held,
     Hold,
@@ -25,7 +26,6 @@ from core.ledger import (
     reread,
 )
 from core.model import ZERO, OrderState
-from core.open_orders import cancel_order, notice_strangers
 
 ANSWER_MS = 2_000  # a send that has no answer after this is looked up
 RESTS_MS = 5_000  # an order of ours should be over by now: cancel it

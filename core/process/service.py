@@ -16,14 +16,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from core.errors import BusyError, ConfigError
-from core.exit_codes import ExitCode
 from core.home import Home
-from core.lease import Lease, take_over
-from core.listening import bind_port, url_of
-from core.logs import configure_logging, redact, reopen_streams
-from core.service_status import read_status, replace_status
-from core.supervisor import Supervisor
-from core.version import version
+from core.process.exit_codes import ExitCode
+from core.process.lease import Lease, take_over
+from core.process.listening import bind_port, url_of
+from core.process.logs import configure_logging, redact, reopen_streams
+from core.process.service_status import read_status, replace_status
+from core.process.supervisor import Supervisor
+from core.process.version import version
 
 log = logging.getLogger(__name__)
 

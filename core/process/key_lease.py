@@ -7,7 +7,7 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
-from core.lease import Lease, lock_now
+from core.process.lease import Lease, lock_now
 
 
 def key_fingerprint(exchange: str, api_key: str) -> str:

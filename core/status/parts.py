@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from core.control import Control
-from core.control_file import halt_file_exists, halt_path, read_control
+from core.control.file import halt_file_exists, halt_path, read_control
 from core.errors import ConfigError
 from core.home import Home
-from core.lease import read_holder
-from core.service_status import read_status as read_part
+from core.process.lease import read_holder
+from core.process.service_status import read_status as read_part
 
 ENGINE: Final = "trade-engine"
 NOTE_CHARACTERS: Final = 200

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.account_desk import AccountDesk
 from core.cycle import PassReport, SymbolReport
+from core.decision import Decision, Frozen, Reason
 from core.errors import RateLimitedError
+from core.lanes.account_desk import AccountDesk
+from core.lanes.snapshot import Snapshot
 from core.ledger import Trust
 from core.model import PositionsRead, Target
-from core.reconcile import Decision, Frozen, Reason
-from core.snapshot import Snapshot
 
 _UNSETTLED = {Trust.OPEN, Trust.EARLY, Trust.REREAD}
 

@@ -6,7 +6,7 @@ Journals every change in the same row as the baseline it belongs to, so that it 
 from decimal import Decimal
 from typing import Literal
 
-from core.account_desk import AccountDesk
+from core.lanes.account_desk import AccountDesk
 from core.ledger import Held, Hold, HoldKind, SymbolLedger, is_lifted
 from core.model import Target
 

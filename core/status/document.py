@@ -13,8 +13,8 @@ from core.control import EVERYTHING, Control
 from core.home import Home
 from core.model import Mode
 from core.settings import EngineLimits
-from core.status_alerts import service_alerts, service_state
-from core.status_parts import ENGINE, Crash, ServicePart, StatusParts, read_parts
+from core.status.alerts import service_alerts, service_state
+from core.status.parts import ENGINE, Crash, ServicePart, StatusParts, read_parts
 
 CYCLES_MISSED: Final = 3
 """Resync intervals without a completed cycle (or a sign of life) after which the engine hangs."""

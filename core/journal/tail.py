@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from core.journal_files import JournalLostError, Position, journal_names
+from core.journal.files import JournalLostError, Position, journal_names
 
 CHUNK: Final = 1 << 20
 """Bytes read at once."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from core.decision import Frozen
 from core.model import ZERO, Instrument, Target
-from core.reconcile import Frozen
 from core.sizing import size_target
 
 

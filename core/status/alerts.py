@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from core.status_parts import ENGINE, ServicePart, StatusParts
+from core.status.parts import ENGINE, ServicePart, StatusParts
 
 EXPECTED: Final = (ENGINE, "tradingview-endpoint", "monitor")
 STUCK_AFTER_MS: Final = 30_000

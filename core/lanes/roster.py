@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.errors import BusyError, ConfigError, TransientError
 from core.events import Events
-from core.lane import Lane
+from core.lanes.lane import Lane
 from core.ports import Clock
 from core.settings import AccountConfig
 

@@ -11,26 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.clock import utc_day
-from core.group_commit import GroupCommit
-from core.journal_files import (
-    JournalLostError,
-    Position,
-    encode_rows,
-    journal_name,
-    journal_names,
-)
-from core.journal_tail import JournalTail, read_rows
-
-__all__ = [
-    "GroupCommit",
-    "Journal",
-    "JournalLostError",
-    "JournalTail",
-    "Position",
-    "encode_rows",
-    "journal_names",
-    "read_rows",
-]
+from core.journal.files import Position, encode_rows, journal_name, journal_names
 
 TORN_END: Final = b"~\n"
 """Closes a torn line so that it never parses: not even when only its newline was missing, for it

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from core.account_desk import AccountDesk
 from core.errors import CredentialsError, TradeEngineError, TransientError
+from core.lanes.account_desk import AccountDesk
 from core.model import Equity, Instrument, PositionsRead, Ticker
 
 Answer = TypeVar("Answer")

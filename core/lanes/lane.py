@@ -9,20 +9,20 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from core.account_desk import AccountDesk
-from core.account_pass import AccountPass
 from core.cycle import CycleInputs, PassReport, weighing_for
+from core.decision import Reason
 from core.errors import (
     ClockSkewError,
     CredentialsError,
     RateLimitedError,
     TradeEngineError,
 )
+from core.lanes.account_desk import AccountDesk
+from core.lanes.account_pass import AccountPass
+from core.lanes.open_orders import review_open_orders
+from core.lanes.telling import tell_confirmed, tell_reasons
 from core.ledger import SETTLE_MS
 from core.model import AccountMode, Target
-from core.open_orders import review_open_orders
-from core.reconcile import Reason
-from core.standing_alerts import tell_standing
 from core.targets import compute_targets, reduces_any
 
 UNSETTLED_WAITS_MS = (1_000, 2_000)  # then 2 s each
@@ -36,7 +36,6 @@ PASSING = {
 OPEN_ORDERS_EVERY_MS = 600_000  # ours do not rest
 SKEW_EVERY_MS = 60_000
 MODE_EVERY_MS = 3_600_000  # account modes and the venue's clock are read again
-SETTLING = {"read_open", "read_early", "read_reread", "reduction_waits"}
 MAX_CREDENTIAL_FAILURES = 3
 READS_FAILED_ALERT = 3
 
@@ -293,27 +292,9 @@ class Lane:
 
     def _tell(self, report: PassReport) -> None:
         """Raise and clear alerts, and say once why a symbol is not where it should be."""
-        desk = self.desk
         self._tell_reads(report)
-        for symbol, state in report.symbols.items():
-            said = "; ".join(f"{r.code}: {r.text}" for r in state.reasons)
-            mark = f"{state.version} " + ",".join(sorted(r.code for r in state.reasons))
-            is_passing = not self._unsettled and all(r.code in SETTLING for r in state.reasons)
-            if state.reasons and not is_passing and desk.told.get(symbol) != mark:
-                desk.events.emit(state.reasons[0].code, said, account=desk.name, symbol=symbol)
-            desk.told[symbol] = mark
-            tell_standing(desk, state)
-        for symbol, version in report.confirmed.items():
-            state = report.symbols[symbol]
-            why = ", ".join(r.code for r in state.reasons)
-            held = "unknown" if state.held_lots is None else f"{state.held_lots:f}"
-            desk.events.emit(
-                "confirmed",
-                f"{symbol}: {held} lots held " + (f"({why})" if why else "as wanted"),
-                account=desk.name,
-                symbol=symbol,
-                version=version,
-            )
+        tell_reasons(self.desk, report, is_settling=not self._unsettled)
+        tell_confirmed(self.desk, report)
 
     def _tell_reads(self, report: PassReport) -> None:
         desk = self.desk

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from core.errors import BusyError
-from core.process_identity import is_same_process, send_signal, start_time
+from core.process.identity import is_same_process, send_signal, start_time
 
 log = logging.getLogger(__name__)
 
