@@ -41,7 +41,7 @@ def test_a_second_up_restarts_nothing_and_is_quick(small: Installation) -> None:
 def test_up_restarts_what_loaded_older_code(small: Installation) -> None:
     first = small.up()
     later = time.time() + 1
-    os.utime(small.checkout / "core" / "service.py", (later, later))
+    os.utime(small.checkout / "core" / "process" / "service.py", (later, later))
     time.sleep(1.1)
     second = small.up()
 
