@@ -80,7 +80,9 @@ async def holding(
 async def seconds_until(engine: Engine, done: Callable[[], bool], *, within_s: float = 60) -> float:
     """Wait on virtual time until `done`; gives `within_s` where it never was."""
     began = engine.clock.now_ms()
-    while not done() and engine.clock.now_ms() - began < within_s * 1000:
+    while engine.clock.now_ms() - began < within_s * 1000:
+        if done():
+            break
         await asyncio.sleep(0.05)
     return (engine.clock.now_ms() - began) / 1000
 

@@ -230,6 +230,7 @@ def test_confirmations_cost_no_generation_and_no_requests(tmp_path: Path) -> Non
         await asyncio.sleep(30)
         assert engine.held() == 2
         requests = len(engine.venue.requests)
+        newest = first
         for _ in range(60):
             source.confirmed = engine.clock.now_ms()
             newest = await executor.execute()

@@ -69,7 +69,17 @@ def grant_margin(engine: Engine, margin_usdt: int) -> list[Decimal]:
     ("lots", "margin_usdt", "most"),
     [
         pytest.param(10, 50_000, 3, id="two-pieces-none-affordable"),
-        pytest.param(16, 100_000, 6, id="many-pieces-some-affordable"),
+        pytest.param(
+            16,
+            100_000,
+            6,
+            id="many-pieces-some-affordable",
+            marks=pytest.mark.xfail(
+                strict=True,
+                raises=AssertionError,
+                reason="the piece that was filled marks the refusal of its batch as shrunk already",
+            ),
+        ),
     ],
 )
 def test_a_split_order_refused_for_margin_is_shrunk_to_what_the_margin_carries(
@@ -263,18 +273,23 @@ def test_nothing_to_reduce_is_not_believed_while_positions_cannot_be_read(tmp_pa
     run_virtually(story())
 
 
-def test_credentials_refused_on_writes_park_after_three(tmp_path: Path) -> None:
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="the pass between two tries sends nothing and forgets how often credentials failed",
+)
+@pytest.mark.parametrize("lots", [0, 2], ids=["reductions", "increases"])
+def test_credentials_refused_on_writes_park_after_three(tmp_path: Path, lots: int) -> None:
     async def story() -> None:
-        engine = Engine(tmp_path)
-        engine.start()
-        knows_leverage(engine)
+        engine = await holding(tmp_path, 1)
+        sent = len(engine.venue.placed)
         refuse_orders(engine, CredentialsError("no permission to trade"))
-        engine.want(lots=1)
+        engine.want(lots=lots)
         await asyncio.sleep(HOUR_S)
 
         assert engine.lane.state == "parked"
         assert "parked/one" in engine.alerts()
-        assert len(engine.venue.placed) == 3
+        assert len(engine.venue.placed) - sent == 3
         await engine.stop()
 
     run_virtually(story())
