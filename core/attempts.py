@@ -35,6 +35,7 @@ class Attempts:
     no_position_lots: Decimal | None = None  # expected when the venue said "no position"
     dust_lots: Decimal | None = None  # held when the venue said "too small to close"
     is_increase_counted: bool = False  # the batch that was sent last has failed already
+    is_shrunk: bool = False  # it was cut down to the free margin
     is_reduction_counted: bool = False
 
 
@@ -49,6 +50,7 @@ def for_version(attempts: Attempts, version: str) -> Attempts:
         increase_not_before_ms=0,
         increase_error="",
         margin=None,
+        is_shrunk=False,
         reduce_not_before_ms=0,
     )
 
@@ -69,20 +71,27 @@ def increase_failed(
     )
 
 
-def increase_sent(attempts: Attempts) -> Attempts:
-    """Begin a new batch: its failure will count."""
-    return replace(attempts, is_increase_counted=False)
+def increase_sent(attempts: Attempts, *, is_shrunk: bool) -> Attempts:
+    """Begin a new batch: its failure will count; `is_shrunk` = cut down to the free margin."""
+    return replace(attempts, is_increase_counted=False, is_shrunk=is_shrunk)
 
 
 def increase_succeeded(attempts: Attempts) -> Attempts:
-    """Clear what stood against increases; one that was shrunk for margin stays the last."""
+    """Clear what stood against increases, unless other orders of the batch failed.
+
+    An increase that was shrunk for margin stays the last one on these terms.
+    """
+    if attempts.is_increase_counted:
+        return attempts
     margin = attempts.margin
     return replace(
         attempts,
         increases_failed=0,
         increase_not_before_ms=0,
         increase_error="",
-        margin=None if margin is None else replace(margin, was_shrunk=True),
+        margin=None
+        if margin is None
+        else replace(margin, was_shrunk=margin.was_shrunk or attempts.is_shrunk),
     )
 
 
@@ -134,9 +143,7 @@ def margin_refused(
     """Remember the terms of a refusal for margin; a second one is final for these terms."""
     return replace(
         attempts,
-        margin=MarginRefusal(
-            equity_usdt=equity_usdt, price=price, was_shrunk=attempts.margin is not None
-        ),
+        margin=MarginRefusal(equity_usdt=equity_usdt, price=price, was_shrunk=attempts.is_shrunk),
     )
 
 

@@ -185,6 +185,7 @@ def encode(account: str, row: Row) -> dict[str, Any]:
                 "at_ms": row.hold.at_ms,
                 "text": row.hold.text,
                 "level_sign": row.hold.level_sign,
+                "instruction_id": row.hold.instruction_id,
             }
         return {"t": "held", **base, "lots": str(row.lots), "is_ours": row.is_ours, "hold": hold}
     if isinstance(row, Intended):
@@ -224,6 +225,7 @@ def decode(raw: Mapping[str, Any]) -> tuple[str, Row]:
                 at_ms=int(hold["at_ms"]),
                 text=hold["text"],
                 level_sign=hold.get("level_sign"),
+                instruction_id=hold.get("instruction_id", ""),
             ),
         )
     if kind == "intent":

@@ -33,6 +33,16 @@ class Hold:
     at_ms: int
     text: str
     level_sign: int | None = None
+    instruction_id: str = ""  # the newest instruction known then: it lifts nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the sources say of a symbol now, as far as it may lift a hold."""
+
+    instructed_at_ms: int | None = None  # when the newest instruction came; None = none speaks
+    instruction_id: str = ""
+    level_sign: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,8 +229,7 @@ def is_lifted(
     hold: Hold,
     *,
     resumed_at_ms: int | None,
-    instructed_at_ms: int | None,
-    level_sign: int | None,
+    said: "Said",
 ) -> bool:
     """Say whether a hold ends: by `resume`, or by an instruction received after it.
 
@@ -231,9 +240,11 @@ def is_lifted(
         return True
     if hold.kind is not HoldKind.EXTERNAL:
         return False
-    if instructed_at_ms is not None and instructed_at_ms > hold.at_ms:
+    is_new = said.instruction_id != hold.instruction_id
+    if is_new and said.instructed_at_ms is not None and said.instructed_at_ms > hold.at_ms:
         return True
-    return bool(level_sign) and hold.level_sign is not None and level_sign != hold.level_sign
+    sign = said.level_sign
+    return bool(sign) and hold.level_sign is not None and sign != hold.level_sign
 
 
 def as_of_restart(ledger: SymbolLedger, started_at_ms: int) -> SymbolLedger:

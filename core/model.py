@@ -295,6 +295,7 @@ class Target:
     version: str
     newest_signal_at_ms: int
     instructed_at_ms: int | None  # newest instruction behind it; None when only levels speak
+    instruction_id: str = ""  # the signal that is the newest instruction
     reasons: tuple[str, ...] = ()
 
     @property

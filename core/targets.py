@@ -93,7 +93,9 @@ def _target(symbol: str, said: Sequence[Contribution], weighing: Weighing, now_m
         reasons.append(f"symbol_cap: {wanted:f} is held to {cap:f} x equity")
     leverage = max((p.leverage for p in parts if p.exposure), default=ZERO)
     heard = [p for p in parts if p.weight] or parts  # a source of weight 0 decides nothing
-    instructed = [p.received_at_ms for p in heard if not p.is_level]
+    instructed = max(
+        ((p.received_at_ms, p.signal_id) for p in heard if not p.is_level), default=(None, "")
+    )
     return Target(
         symbol=symbol,
         exposure=exposure,
@@ -101,7 +103,8 @@ def _target(symbol: str, said: Sequence[Contribution], weighing: Weighing, now_m
         leverage=leverage,
         version=_version(exposure, leverage, heard),
         newest_signal_at_ms=max(p.heard_at_ms for p in heard),
-        instructed_at_ms=max(instructed, default=None),
+        instructed_at_ms=instructed[0],
+        instruction_id=instructed[1],
         reasons=tuple(reasons),
     )
 

@@ -58,7 +58,8 @@ class AccountDesk:
     turns: dict[str, asyncio.Task[str]] = field(default_factory=dict)  # at the rate budget, by kind
     leverage_at_ms: dict[str, int] = field(default_factory=dict)
     looked_up: set[str] = field(default_factory=set)  # client ids whose look-up is under way
-    refused_credentials: CredentialsError | None = None  # by a write; the lane counts them
+    refused_credentials: CredentialsError | None = None  # the last refusal of a write
+    write_refusals: int = 0  # writes refused for the key since one was taken
     in_flight: set[asyncio.Task[Any]] = field(default_factory=set)
     wake: Callable[[], None] = lambda: None
 

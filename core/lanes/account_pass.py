@@ -20,7 +20,7 @@ from core.lanes.resolver import Resolver
 from core.lanes.sender import Sender
 from core.lanes.sizing_desk import Sizer
 from core.lanes.snapshot import Reading, expects_positions, lists_nothing, read_positions
-from core.ledger import Trust
+from core.ledger import Said, Trust
 from core.model import ZERO, Mode, Order, PositionsRead, Target
 from core.reconcile import decide
 from core.sizing import minimum_lots
@@ -177,10 +177,14 @@ class AccountPass:
     async def _believe_one(self, symbol: str, read: PositionsRead) -> Trust:
         lots = read.size_lots(symbol)
         target = self._state.targets.get(symbol)
-        sign = level_sign(self._inputs.contributions, self._weighing, symbol)
-        trust = await self._resolver.believe(symbol, lots, read.began_at_ms, sign)
+        said = Said(
+            instructed_at_ms=None if target is None else target.instructed_at_ms,
+            instruction_id="" if target is None else target.instruction_id,
+            level_sign=level_sign(self._inputs.contributions, self._weighing, symbol),
+        )
+        trust = await self._resolver.believe(symbol, lots, read.began_at_ms, said)
         if trust is Trust.COUNTS and lots is not None:
-            await self._holds.review(symbol, lots, target, sign)
+            await self._holds.review(symbol, lots, target, said)
         return trust
 
     def _freeze(self) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from core.lanes.account_desk import AccountDesk
-from core.ledger import Held, Hold, HoldKind, SymbolLedger, is_lifted
+from core.ledger import Held, Hold, HoldKind, Said, SymbolLedger, is_lifted
 from core.model import Target
 
 AdoptPolicy = Literal["auto", "refuse", "adopt"]
@@ -21,13 +21,11 @@ class Holds:
         paper = desk.account.environment == "paper"
         self._adopts = adopt_policy == "adopt" or (adopt_policy == "auto" and paper)
 
-    async def review(
-        self, symbol: str, lots: Decimal, target: Target | None, level_sign: int | None
-    ) -> None:
+    async def review(self, symbol: str, lots: Decimal, target: Target | None, said: Said) -> None:
         """Lift the symbol's hold if its time has come; ask about a position that is not ours."""
         ledger = self._desk.ledger(symbol)
         if ledger.hold is not None:
-            await self._perhaps_lift(ledger, ledger.hold, lots, target, level_sign)
+            await self._perhaps_lift(ledger, ledger.hold, lots, said)
         elif target is not None and lots and not ledger.is_ours:
             await self._meet_a_stranger(ledger, lots)
 
@@ -36,15 +34,13 @@ class Holds:
         ledger: SymbolLedger,
         hold: Hold,
         lots: Decimal,
-        target: Target | None,
-        level_sign: int | None,
+        said: Said,
     ) -> None:
         is_gone = hold.kind is HoldKind.ADOPT and not lots
         if not is_gone and not is_lifted(
             hold,
             resumed_at_ms=self._desk.resumed_at_ms(ledger.symbol),
-            instructed_at_ms=None if target is None else target.instructed_at_ms,
-            level_sign=level_sign,
+            said=said,
         ):
             return
         await self._journal(ledger, lots, hold=None, is_ours=not is_gone)

@@ -207,15 +207,13 @@ class Lane:
             return
         finally:
             self._targets_at_work = None
-        if desk.refused_credentials is None:
-            self._credential_failures = 0
+        self._credential_failures = 0
         self.report = report
         self._tell(report)
         self._plan_next(report)
         self._on_report(report)
-        if desk.refused_credentials is not None:
-            refused, desk.refused_credentials = desk.refused_credentials, None
-            await self._credentials_failed(refused)
+        if desk.refused_credentials is not None and desk.write_refusals >= MAX_CREDENTIAL_FAILURES:
+            await self._park(desk.refused_credentials)
         async with self._passed:
             self._done_generation = max(self._done_generation, inputs.generation)
             self._passed.notify_all()
@@ -311,6 +309,9 @@ class Lane:
         if self._credential_failures < MAX_CREDENTIAL_FAILURES:
             self._failed(self.state, str(error), error)
             return
+        await self._park(error)
+
+    async def _park(self, error: CredentialsError) -> None:
         self.state, self.reason = "parked", str(error)
         text = f"{self.desk.name} is parked: {error}; then restart trade-engine"
         self.desk.events.alert(

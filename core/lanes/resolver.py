@@ -19,6 +19,7 @@ from core.ledger import (
     Learned,
     OpenIntent,
     Row,
+    Said,
     SymbolLedger,
     Trust,
     all_filled,
@@ -55,20 +56,20 @@ class Resolver:
         ]
 
     async def believe(
-        self, symbol: str, lots: Decimal | None, began_at_ms: int, level_sign: int | None
+        self, symbol: str, lots: Decimal | None, began_at_ms: int, said: Said
     ) -> Trust:
         """Judge a read, asking the venue where that helps; journal what a trusted read shows."""
         desk = self._desk
         if all_filled(desk.ledger(symbol), lots, began_at_ms):
             await self._close_as_filled(symbol)
-            return await self._accept(symbol, lots, level_sign, seen_fills=True)
+            return await self._accept(symbol, lots, said, seen_fills=True)
         trust = judge(desk.ledger(symbol), lots, began_at_ms)
         was_liquidated = False
         if trust is Trust.REREAD:
             was_liquidated = await self._read_orders_again(symbol, lots)
             trust = judge(desk.ledger(symbol), lots, began_at_ms)
         if trust is Trust.COUNTS:
-            return await self._accept(symbol, lots, level_sign, was_liquidated=was_liquidated)
+            return await self._accept(symbol, lots, said, was_liquidated=was_liquidated)
         return trust
 
     async def _look_up(self, symbol: str, intent: OpenIntent) -> None:
@@ -162,7 +163,7 @@ class Resolver:
         self,
         symbol: str,
         lots: Decimal | None,
-        level_sign: int | None,
+        said: Said,
         *,
         seen_fills: bool = False,
         was_liquidated: bool = False,
@@ -176,12 +177,12 @@ class Resolver:
         for intent in absent:
             desk.note_end(intent, symbol, ZERO, self._waits)
         if lots != ledger.expected_lots:
-            rows.append(self._held(ledger, lots, level_sign, was_liquidated=was_liquidated))
+            rows.append(self._held(ledger, lots, said, was_liquidated=was_liquidated))
         await desk.journal.record(desk.name, rows)
         return Trust.COUNTS
 
     def _held(
-        self, ledger: SymbolLedger, lots: Decimal, level_sign: int | None, *, was_liquidated: bool
+        self, ledger: SymbolLedger, lots: Decimal, said: Said, *, was_liquidated: bool
     ) -> Held:
         """Give the new baseline; a change that was not ours holds the symbol."""
         desk, symbol, hold = self._desk, ledger.symbol, ledger.hold
@@ -195,7 +196,13 @@ class Resolver:
             if was_liquidated or not self._restores:
                 stays = hold is not None and hold.kind is HoldKind.LIQUIDATION
                 kind = HoldKind.LIQUIDATION if was_liquidated or stays else HoldKind.EXTERNAL
-                hold = Hold(kind=kind, at_ms=desk.wall_ms(), text=text, level_sign=level_sign)
+                hold = Hold(
+                    kind=kind,
+                    at_ms=desk.wall_ms(),
+                    text=text,
+                    level_sign=said.level_sign,
+                    instruction_id=said.instruction_id,
+                )
         return Held(
             symbol=symbol, lots=lots, at_ms=desk.now_ms(), is_ours=ledger.is_ours, hold=hold
         )

@@ -142,8 +142,11 @@ class Sender:
         orders = _increases(prepared)
         if not orders:
             return
-        for symbol in {order.symbol for order in orders}:
-            self._desk.attempts[symbol] = increase_sent(self._desk.attempts_of(symbol))
+        for decision in prepared:
+            self._desk.attempts[decision.symbol] = increase_sent(
+                self._desk.attempts_of(decision.symbol),
+                is_shrunk=any(r.code == "shrunk" for r in decision.reasons),
+            )
         out_of_margin: set[str] = set()
         for sent in await self._outbox.send(orders, versions):
             self._note(sent)
@@ -210,7 +213,10 @@ class Sender:
         self._went_out = True
         if sent.outcome == "unknown":
             self._desk.open_orders_read_at_ms = 0  # look at what rests, soon
+        if sent.outcome == "placed":
+            self._desk.write_refusals = 0
         if isinstance(sent.error, CredentialsError):
+            self._desk.write_refusals += 1
             self._desk.refused_credentials = sent.error
         order = sent.order
         at = "at market" if order.limit_price is None else f"at {order.limit_price} or better"

@@ -74,11 +74,6 @@ def grant_margin(engine: Engine, margin_usdt: int) -> list[Decimal]:
             100_000,
             6,
             id="many-pieces-some-affordable",
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=AssertionError,
-                reason="the piece that was filled marks the refusal of its batch as shrunk already",
-            ),
         ),
     ],
 )
@@ -273,11 +268,6 @@ def test_nothing_to_reduce_is_not_believed_while_positions_cannot_be_read(tmp_pa
     run_virtually(story())
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the pass between two tries sends nothing and forgets how often credentials failed",
-)
 @pytest.mark.parametrize("lots", [0, 2], ids=["reductions", "increases"])
 def test_credentials_refused_on_writes_park_after_three(tmp_path: Path, lots: int) -> None:
     async def story() -> None:

@@ -15,6 +15,7 @@ from core.ledger import (
     Intended,
     Learned,
     Row,
+    Said,
     SymbolLedger,
     Trust,
     all_filled,
@@ -209,7 +210,11 @@ def test_what_lifts_a_hold(
 ) -> None:
     hold = Hold(kind=HoldKind(kind), at_ms=T, text="x", level_sign=1)
     assert (
-        is_lifted(hold, resumed_at_ms=resumed, instructed_at_ms=instructed, level_sign=sign)
+        is_lifted(
+            hold,
+            resumed_at_ms=resumed,
+            said=Said(instructed_at_ms=instructed, instruction_id="new", level_sign=sign),
+        )
         is is_lifted_now
     )
 

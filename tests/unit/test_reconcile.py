@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from core.attempts import (
     Attempts,
     increase_failed,
+    increase_sent,
     margin_refused,
     margin_still_refused,
     no_position,
@@ -318,7 +319,9 @@ def test_an_increase_refused_for_margin_is_shrunk_once_to_what_is_free() -> None
     shrunk = decide(view("0", "4", attempts=refused, free_margin_usdt=Decimal(50_000)))
     assert sizes(shrunk) == [(Decimal("2.850"), False)]
     assert codes(shrunk) == ["shrunk"]
-    again = margin_refused(refused, equity_usdt=Decimal(1_000_000), price=MARK)
+    again = margin_refused(
+        increase_sent(refused, is_shrunk=True), equity_usdt=Decimal(1_000_000), price=MARK
+    )
     assert codes(decide(view("0", "4", attempts=again))) == ["margin"]
     moved = decide(view("0", "4", attempts=again, equity_usdt=Decimal(1_020_000)))
     assert "margin" not in codes(moved)
