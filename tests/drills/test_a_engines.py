@@ -275,7 +275,7 @@ async def test_a26_a_real_process_killed_with_sigkill_buys_once(tmp_path: Path) 
         ]
         assert [row["t"] for row in rows if row["t"] != "held"] == ["intent"]
         await here.start()
-        await here.passed(1, where=lambda r: r.symbols[BTC].verified)
+        await here.passed(1, where=lambda r: BTC in r.symbols and r.symbols[BTC].verified)
 
         assert here.held() == TENTH
         assert len(here.orders()) == 1

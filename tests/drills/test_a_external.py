@@ -48,7 +48,7 @@ async def test_a9_a_change_by_hand_is_told_and_held(tmp_path: Path, change: str,
         await adopt_a_tenth(here)
         here.forget()
         trade(here, Decimal(change))
-        await here.passed(1, where=lambda r: r.symbols[BTC].hold == "external")
+        await here.passed(1, where=lambda r: BTC in r.symbols and r.symbols[BTC].hold == "external")
         await here.until(lambda: here.held() == Decimal(kept), "reduced")
         await here.passed(len(here.passes()) + 1)
 
@@ -65,7 +65,7 @@ async def test_a9_a_hold_survives_a_restart(tmp_path: Path) -> None:
     async with stage(tmp_path, resync_interval_s=1) as here:
         await adopt_a_tenth(here)
         trade(here, -TENTH)
-        await here.passed(1, where=lambda r: r.symbols[BTC].hold == "external")
+        await here.passed(1, where=lambda r: BTC in r.symbols and r.symbols[BTC].hold == "external")
         await here.kill()
         await here.start()
         await here.passed(2)
@@ -108,7 +108,9 @@ async def test_a9_a_liquidation_holds_until_a_person_resumes(tmp_path: Path, pol
     async with stage(tmp_path, resync_interval_s=1, external_change_policy=policy) as here:
         await adopt_a_tenth(here)
         here.server.exchange.liquidate(here.server.account("main"), BTC)
-        await here.passed(1, where=lambda r: r.symbols[BTC].hold == "liquidation", within_s=3)
+        await here.passed(
+            1, where=lambda r: BTC in r.symbols and r.symbols[BTC].hold == "liquidation", within_s=3
+        )
         signal = await here.alert("long", "3/100")
         await here.passed(2, since=signal)
         assert here.orders() == []
