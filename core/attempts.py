@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 REDUCTION_WAITS_MS = (1_000, 2_000, 5_000)
-REMAINDER_ALERT = 5  # increases cut short by the collar before a person is told
 MARGIN_MOVES = Decimal("0.02")  # change of equity or price after which a margin refusal is retried
 
 

@@ -62,11 +62,6 @@ def plan(gap: Gap) -> Plan:
     return _increase(gap)
 
 
-def is_reduction(held: Decimal, size: Decimal) -> bool:
-    """True when an order of `size` brings `held` nearer to zero without crossing it."""
-    return held * size < 0 and abs(size) <= abs(held)
-
-
 def within_dead_band(gap: Gap) -> bool:
     """True when the change of a held position is too small to send; never for an entry or exit."""
     if not gap.held_lots or not gap.wanted_lots or gap.held_lots * gap.wanted_lots < 0:

@@ -55,7 +55,9 @@ class AccountDesk:
     leverage: dict[str, Decimal] = field(default_factory=dict)  # as last read or set
     told: dict[str, str] = field(default_factory=dict)  # last reason told by symbol
     flattened: set[str] = field(default_factory=set)  # flattens that are done
-    turns: dict[str, asyncio.Task[str]] = field(default_factory=dict)  # at the rate budget, by kind
+    turns: dict[str, asyncio.Task[tuple[str, int]]] = field(
+        default_factory=dict
+    )  # at the rate budget, by kind
     leverage_at_ms: dict[str, int] = field(default_factory=dict)
     looked_up: set[str] = field(default_factory=set)  # client ids whose look-up is under way
     refused_credentials: CredentialsError | None = None  # the last refusal of a write

@@ -221,8 +221,9 @@ def _late_fills(
         if state.client_id in counted:
             return counted[state.client_id] != state.filled_lots
         minted_ms = minted_at_ms(state.client_id)
-        is_lost = engine_of(state.client_id) == engine_id and minted_ms is not None
-        return is_lost and minted_ms is not None and minted_ms > ledger.baseline_at_ms
+        if minted_ms is None or engine_of(state.client_id) != engine_id:
+            return False
+        return minted_ms > ledger.baseline_at_ms
 
     return [
         Learned(

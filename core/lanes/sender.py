@@ -25,7 +25,7 @@ from core.lanes.account_desk import AccountDesk
 from core.lanes.outbox import Outbox, Sent
 from core.lanes.snapshot import Snapshot
 from core.model import ZERO, Mode, Order, SetLeverage, SetMarginMode
-from core.ports import SendKind, Venue
+from core.ports import SendKind
 from core.settings import EngineLimits
 from core.sizing import notional_usdt
 
@@ -103,8 +103,8 @@ class Sender:
         venue = self._desk.venue
         count = min(len(orders), venue.orders_at_once(kind))
         turn = self._desk.turns.get(kind)  # one that an earlier pass did not wait out
-        if turn is None:
-            turn = self._desk.spawn(_turn(venue, kind, count))
+        if turn is None or (turn.done() and self._desk.now_ms() - turn.result()[1] > TURN_MS):
+            turn = self._desk.spawn(_turn(self._desk, kind, count))
             self._desk.turns[kind] = turn
         self.was_cut = await self._wait({turn}, limit_ms)
         if self.was_cut:
@@ -112,7 +112,7 @@ class Sender:
         refusal = "the rate budget is used up"
         if turn.done():
             del self._desk.turns[kind]
-            refusal = turn.result()
+            refusal = turn.result()[0]
         if refusal:
             reason = Reason(code="rate_limited", text=refusal)
             self.refused.update({order.symbol: reason for order in orders})
@@ -236,13 +236,14 @@ def _increases(decisions: Iterable[Decision]) -> list[Order]:
     return [o for d in decisions for o in d.orders if not o.reduce_only]
 
 
-async def _turn(venue: Venue, kind: SendKind, count: int) -> str:
-    """Wait for the rate budget; gives why there is none, or nothing."""
+async def _turn(desk: AccountDesk, kind: SendKind, count: int) -> tuple[str, int]:
+    """Wait for the rate budget; gives why there is none, or nothing, and when that was known."""
+    refusal = ""
     try:
-        await venue.wait_turn(kind, count)
+        await desk.venue.wait_turn(kind, count)
     except NotPlacedError as error:
-        return str(error)
-    return ""
+        refusal = str(error)
+    return refusal, desk.now_ms()
 
 
 def _has_margin(opening: Mapping[str, Decision], snapshot: Snapshot, desk: AccountDesk) -> bool:

@@ -322,3 +322,21 @@ def test_two_restarts_while_the_look_up_of_a_lost_order_hangs_buy_once(tmp_path:
         await engine.stop()
 
     run_virtually(story())
+
+
+def test_a_refusal_of_the_rate_budget_that_is_history_delays_no_exit(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await holding(tmp_path, 2)
+
+        async def refused_long_ago() -> tuple[str, int]:
+            return "the breaker was open", engine.clock.now_ms()
+
+        engine.desk.turns["reduce"] = asyncio.ensure_future(refused_long_ago())
+        await asyncio.sleep(10)
+        engine.want(lots=0)
+        await asyncio.sleep(1)
+
+        assert engine.held() == 0
+        await engine.stop()
+
+    run_virtually(story())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model import ZERO, Instrument, Order, SetLeverage, SetMarginMode
-from core.planner import Gap, is_reduction, plan, within_dead_band
+from core.planner import Gap, plan, within_dead_band
 from core.sizing import minimum_lots
 
 STEPS = [Decimal("0.001"), Decimal("0.1"), Decimal(1), Decimal(10)]
@@ -50,6 +50,10 @@ def gaps(draw: st.DrawFn) -> Gap:
             st.one_of(st.none(), st.integers(1, 400).map(lambda n: step * n)),
         ),
     )
+
+
+def is_reduction(held: Decimal, size: Decimal) -> bool:
+    return held * size < 0 and abs(size) <= abs(held)
 
 
 def orders_of(gap: Gap) -> list[Order]:
