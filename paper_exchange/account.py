@@ -7,27 +7,23 @@ how a stale read is served.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 
 from paper_exchange.instruments import PaperInstrument
-from paper_exchange.orders import ZERO, BookOrder, Execution
+from paper_exchange.orders import ZERO, BookOrder, Execution, MarginMode
 
 START_BALANCE_USDT = Decimal(100_000)
 DEFAULT_LEVERAGE = Decimal(10)
 EVERY_SYMBOL = ""  # key of a setting that holds where a symbol has none of its own
 
 
-class MarginMode(StrEnum):
-    """Whether positions share the wallet."""
-
-    CROSS = "cross"
-    ISOLATED = "isolated"
-    PORTFOLIO = "portfolio"
-
-
 def position_key(symbol: str, side_index: int) -> str:
     """Key of a position or leverage: one-way side 0; hedge mode 1 long, 2 short."""
     return f"{symbol}:{side_index}"
+
+
+def leverage_key(symbol: str, side_index: int, mode: MarginMode) -> str:
+    """Key of a leverage that holds in one margin mode only."""
+    return f"{position_key(symbol, side_index)}:{mode}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +65,11 @@ class AccountState:
         return found.size_lots if found else ZERO
 
     def leverage(self, instrument: PaperInstrument, side_index: int = 0) -> Decimal:
-        """The leverage in force: as set, else 10, at most the instrument's maximum."""
+        """The leverage in force: as set for the margin mode or for all, else 10 or the maximum."""
+        symbol, mode = instrument.symbol, self.margin_mode(instrument.symbol)
         default = min(DEFAULT_LEVERAGE, instrument.max_leverage)
-        return self.leverages.get(position_key(instrument.symbol, side_index), default)
+        for_all = self.leverages.get(position_key(symbol, side_index), default)
+        return self.leverages.get(leverage_key(symbol, side_index, mode), for_all)
 
     def margin_mode(self, symbol: str = EVERY_SYMBOL) -> MarginMode:
         """The symbol's own mode, else the account's."""

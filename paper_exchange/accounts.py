@@ -29,6 +29,11 @@ class PaperAccount:
         return f"{self.exchange}:{self.name}"
 
 
+def venue_of(account_id: str) -> str:
+    """The venue in an account's id."""
+    return account_id.partition(":")[0]
+
+
 class Doorkeeper:
     """Finds the account behind a key."""
 

@@ -9,7 +9,7 @@ cancels or rejects it, at once or when it falls due.
 from dataclasses import replace
 from decimal import Decimal
 
-from paper_exchange.account import EVERY_SYMBOL, AccountState, MarginMode, position_key
+from paper_exchange.account import EVERY_SYMBOL, AccountState, leverage_key, position_key
 from paper_exchange.fills import Fill, apply_fill, apply_funding, liquidate_due, split
 from paper_exchange.instruments import PaperInstrument
 from paper_exchange.margin import free_margin
@@ -18,6 +18,7 @@ from paper_exchange.orders import (
     ZERO,
     BookError,
     BookOrder,
+    MarginMode,
     OrderStatus,
     Reason,
     Terms,
@@ -48,6 +49,7 @@ def place(
         raise BookError(Reason.SYMBOL, f"symbol {ticket.symbol} is not listed")
     _check_side(state, ticket)
     check_ticket(ticket, instrument, board[ticket.symbol].mark)
+    state = _with_order_terms(state, instrument, ticket)
     if state.find_order(client_id=ticket.client_id):
         raise BookError(Reason.DUPLICATE_CLIENT_ID, "OrderLinkedID is duplicate")
     if len(state.open_orders()) >= MAX_OPEN_ORDERS:
@@ -102,9 +104,17 @@ def cancel(
 
 
 def set_leverage(
-    state: AccountState, board: Board, symbol: str, leverage: Decimal, sides: tuple[int, ...]
+    state: AccountState,
+    board: Board,
+    symbol: str,
+    leverage: Decimal,
+    sides: tuple[int, ...],
+    mode: MarginMode | None = None,
 ) -> AccountState:
-    """Set a symbol's leverage on those side indexes, flat or not. Raises BookError."""
+    """Set a symbol's leverage on those side indexes, flat or not. Raises BookError.
+
+    `mode`: it is in force under that margin mode only, where the venue keeps one for each.
+    """
     instrument = board.instruments.get(symbol)
     if instrument is None:
         raise BookError(Reason.SYMBOL, f"symbol {symbol} is not listed")
@@ -112,9 +122,10 @@ def set_leverage(
     if not in_range or leverage % instrument.leverage_step:
         text = f"leverage must be 1..{instrument.max_leverage}, was {leverage}"
         raise BookError(Reason.LEVERAGE_RANGE, text)
-    if all(state.leverage(instrument, side) == leverage for side in sides):
+    keys = {_leverage_key(symbol, side, mode): leverage for side in sides}
+    is_in_force = mode in {None, state.margin_mode(symbol)}
+    if is_in_force and all(state.leverage(instrument, side) == leverage for side in sides):
         raise BookError(Reason.LEVERAGE_UNCHANGED, "leverage not modified")
-    keys = {position_key(symbol, side): leverage for side in sides}
     after = _with_leverage(state, instrument, {**state.leverages, **keys})
     if free_margin(after, board) < min(ZERO, free_margin(state, board)):
         raise BookError(Reason.LEVERAGE_MARGIN, "Insufficient available margin")
@@ -175,6 +186,30 @@ def _funded(state: AccountState, board: Board, at_ms: int, funding_rate: Decimal
     before = state.sequence
     after = apply_funding(state, board, at_ms, funding_rate)
     return after if after.sequence != before else state
+
+
+def _leverage_key(symbol: str, side_index: int, mode: MarginMode | None) -> str:
+    if mode is None:
+        return position_key(symbol, side_index)
+    return leverage_key(symbol, side_index, mode)
+
+
+def _with_order_terms(
+    state: AccountState, instrument: PaperInstrument, ticket: Ticket
+) -> AccountState:
+    """Put the margin mode and leverage in force that came with an order, where it may choose."""
+    symbol, mode = ticket.symbol, ticket.margin_mode
+    if mode is not None and mode is not state.margin_mode(symbol):
+        if _has_position(state, symbol) or _has_orders(state, symbol):
+            raise BookError(Reason.MARGIN_MODE_MISMATCH, "the position has another margin mode")
+        state = replace(state, margin_modes={**state.margin_modes, symbol: mode})
+    if ticket.leverage is None or ticket.only_closes or state.position(symbol, ticket.side_index):
+        return state  # a position keeps the leverage that it has
+    if not ONE <= ticket.leverage <= instrument.max_leverage:
+        text = f"leverage must be 1..{instrument.max_leverage}, was {ticket.leverage}"
+        raise BookError(Reason.LEVERAGE_RANGE, text)
+    key = leverage_key(symbol, ticket.side_index, state.margin_mode(symbol))
+    return replace(state, leverages={**state.leverages, key: ticket.leverage})
 
 
 def _check_side(state: AccountState, ticket: Ticket) -> None:
@@ -306,19 +341,20 @@ def _with_leverage(
     state: AccountState, instrument: PaperInstrument, leverages: dict[str, Decimal]
 ) -> AccountState:
     """Isolated margin follows the leverage; under cross it is worked out from it anyway."""
+    after = replace(state, leverages=leverages)
     positions = {
         key: replace(
             row,
             isolated_margin_usdt=abs(row.size_lots)
             * instrument.contract_size
             * row.entry_price
-            / leverages.get(key, state.leverage(instrument, row.side_index)),
+            / after.leverage(instrument, row.side_index),
         )
         if row.symbol == instrument.symbol and row.isolated_margin_usdt
         else row
         for key, row in state.positions.items()
     }
-    return replace(state, leverages=leverages, positions=positions)
+    return replace(after, positions=positions)
 
 
 def _has_position(state: AccountState, symbol: str) -> bool:

@@ -59,7 +59,8 @@ class Control:
         at_ms = self._exchange.clock.now_ms()
         found = []
         for account in self._exchange.doorkeeper.accounts():
-            state, board = self._exchange.state(account, at_ms), self._exchange.board(at_ms)
+            state = self._exchange.state(account, at_ms)
+            board = self._exchange.board(account.exchange, at_ms)
             found.append(
                 {
                     "name": account.name,
@@ -125,7 +126,8 @@ class Control:
 
     async def _pin_prices(self, request: web.Request) -> web.StreamResponse:
         body = await self._body(request)
-        unknown = sorted(set(body) - set(self._exchange.instruments))
+        listed = {symbol for table in self._exchange.instruments.values() for symbol in table}
+        unknown = sorted(set(body) - listed)
         if unknown:
             raise ConfigError(f"not listed: {', '.join(unknown)}")
         self._exchange.pins |= {symbol: Decimal(str(price)) for symbol, price in body.items()}
@@ -135,8 +137,9 @@ class Control:
         self._exchange.pins.clear()
         return _json({})
 
-    async def _prices(self, _: web.Request) -> web.StreamResponse:
-        board = self._exchange.board(self._exchange.clock.now_ms())
+    async def _prices(self, request: web.Request) -> web.StreamResponse:
+        venue = request.query.get("exchange", "bybit")
+        board = self._exchange.board(venue, self._exchange.clock.now_ms())
         return _json({symbol: asdict(quote) for symbol, quote in board.items()})
 
     async def _trade(self, request: web.Request) -> web.StreamResponse:

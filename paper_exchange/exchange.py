@@ -12,10 +12,10 @@ from typing import Any
 from core.ports import Clock
 from paper_exchange import book
 from paper_exchange.account import START_BALANCE_USDT, AccountState
-from paper_exchange.accounts import Doorkeeper, PaperAccount
+from paper_exchange.accounts import Doorkeeper, PaperAccount, venue_of
 from paper_exchange.faults import Fault, FaultTable, OrderEffects
 from paper_exchange.fills import liquidate
-from paper_exchange.instruments import PaperInstrument
+from paper_exchange.instruments import Instruments
 from paper_exchange.orders import Origin, Terms, Ticket
 from paper_exchange.prices import Board, PriceSource
 
@@ -28,14 +28,14 @@ class PaperExchange:
     def __init__(
         self,
         *,
-        instruments: Mapping[str, PaperInstrument],
+        instruments: Mapping[str, Instruments],
         prices: PriceSource,
         clock: Clock,
         doorkeeper: Doorkeeper,
         faults: FaultTable,
         states: Mapping[str, AccountState] | None = None,
     ) -> None:
-        self.instruments = instruments
+        self.instruments = instruments  # by venue
         self.clock = clock
         self.doorkeeper = doorkeeper
         self.faults = faults
@@ -48,9 +48,9 @@ class PaperExchange:
         self._past: dict[str, deque[tuple[int, AccountState]]] = {}
         self._last_stamp = 0
 
-    def board(self, at_ms: int) -> Board:
-        """Quotes of one moment."""
-        return Board(self.instruments, self._prices, at_ms, self.pins)
+    def board(self, venue: str, at_ms: int) -> Board:
+        """A venue's quotes of one moment."""
+        return Board(self.instruments[venue], self._prices, at_ms, self.pins)
 
     def state(self, account: PaperAccount, at_ms: int) -> AccountState:
         """The account as it stands now, with everything that fell due."""
@@ -58,7 +58,8 @@ class PaperExchange:
         if known is None:
             fresh = AccountState(wallet_usdt=self.start_balance_usdt, funded_until_ms=at_ms)
             return self.change(account.id, fresh, at_ms)
-        return self.change(account.id, book.advance(known, self.board(at_ms), at_ms), at_ms)
+        board = self.board(account.exchange, at_ms)
+        return self.change(account.id, book.advance(known, board, at_ms), at_ms)
 
     def state_at(self, account: PaperAccount, view_at_ms: int, at_ms: int) -> AccountState:
         """The account as it stood at an earlier time, or as far back as is remembered."""
@@ -109,7 +110,7 @@ class PaperExchange:
         )
         after = book.place(
             self.state(account, at_ms),
-            self.board(at_ms),
+            self.board(account.exchange, at_ms),
             ticket,
             order_id=order_id,
             at_ms=at_ms,
@@ -123,7 +124,8 @@ class PaperExchange:
         state = self.state(account, at_ms)
         ticket = Ticket(symbol=symbol, size_lots=size_lots, origin=Origin.MANUAL)
         order_id = f"manual-{account.name}-{state.sequence + 1}"
-        after = book.place(state, self.board(at_ms), ticket, order_id=order_id, at_ms=at_ms)
+        board = self.board(account.exchange, at_ms)
+        after = book.place(state, board, ticket, order_id=order_id, at_ms=at_ms)
         return self.change(account.id, after, at_ms)
 
     def liquidate(self, account: PaperAccount, symbol: str | None = None) -> AccountState:
@@ -131,7 +133,8 @@ class PaperExchange:
         at_ms = self.clock.now_ms()
         state = self.state(account, at_ms)
         rows = [row for row in state.positions.values() if symbol in {None, row.symbol}]
-        after = liquidate(state, self.board(at_ms), rows, at_ms) if rows else state
+        board = self.board(account.exchange, at_ms)
+        after = liquidate(state, board, rows, at_ms) if rows else state
         return self.change(account.id, after, at_ms)
 
     def deposit(self, account: PaperAccount, amount_usdt: Decimal) -> AccountState:
@@ -155,7 +158,8 @@ class PaperExchange:
     def tick(self) -> None:
         """Let time pass for every account that has something open."""
         at_ms = self.clock.now_ms()
-        board = self.board(at_ms)
         for account_id, state in list(self.states.items()):
-            if state.positions or state.open_orders():
+            venue = venue_of(account_id)
+            if venue in self.instruments and (state.positions or state.open_orders()):
+                board = self.board(venue, at_ms)
                 self.change(account_id, book.advance(state, board, at_ms), at_ms)

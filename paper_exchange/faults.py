@@ -42,6 +42,7 @@ class Fault:
     id: int
     kind: str
     account: str = "*"  # glob on the account's name
+    method: str = "*"  # glob on the HTTP method
     endpoint: str = "*"  # glob on the path without the venue's prefix
     symbol: str = "*"  # glob; order faults only
     count: int | None = None  # fires so often; None = until removed
@@ -64,7 +65,7 @@ class Effects:
     http_body: str = ""
     http_booked: bool = False
     refusal: str = ""  # rate_limit, ip_ban, maintenance
-    refuse: tuple[int, str] | None = None
+    refuse: tuple[str, str] | None = None
     is_empty: bool = False
     view_at_ms: int | None = None
     garbage: str = ""
@@ -76,14 +77,14 @@ class Effects:
 class OrderEffects:
     """What happens to one order; the default is nothing."""
 
-    refuse: tuple[int, str] | None = None
+    refuse: tuple[str, str] | None = None
     doomed: Reason | None = None
     fill_fraction: Decimal = ONE
     fill_delay_ms: int = 0
 
 
-def _code(fault: Fault) -> tuple[int, str]:
-    return int(fault.params["code"]), str(fault.params.get("text", "injected"))
+def _code(fault: Fault) -> tuple[str, str]:
+    return str(fault.params["code"]), str(fault.params.get("text", "injected"))
 
 
 def _view(fault: Fault, at_ms: int) -> int:
@@ -136,7 +137,7 @@ class FaultTable:
 
         Raises ConfigError for an unknown kind or a bad parameter.
         """
-        own = {"kind", "account", "endpoint", "symbol", "count", "skip", "probability"}
+        own = {"kind", "account", "method", "endpoint", "symbol", "count", "skip", "probability"}
         params = {key: value for key, value in spec.items() if key not in own}
         known = {key: value for key, value in spec.items() if key in own}
         self._last_id += 1
@@ -165,26 +166,24 @@ class FaultTable:
         """What is in force, oldest first."""
         return list(self._faults.values())
 
-    def on_request(self, account: str, endpoint: str, at_ms: int) -> Effects:
+    def on_request(self, account: str, method: str, endpoint: str, at_ms: int) -> Effects:
         """What happens to this request; uses up counts."""
         changes: dict[str, Any] = {}
-        for fault in self._fires(REQUEST_KINDS, account, endpoint, None):
+        for fault in self._fires(REQUEST_KINDS, _Subject(account, method, endpoint)):
             changes |= REQUEST_KINDS[fault.kind](fault, at_ms)
         return Effects(**changes)
 
-    def on_order(self, account: str, endpoint: str, symbol: str) -> OrderEffects:
+    def on_order(self, account: str, method: str, endpoint: str, symbol: str) -> OrderEffects:
         """What happens to this order; uses up counts."""
         changes: dict[str, Any] = {}
-        for fault in self._fires(ORDER_KINDS, account, endpoint, symbol):
+        for fault in self._fires(ORDER_KINDS, _Subject(account, method, endpoint, symbol)):
             changes |= ORDER_KINDS[fault.kind](fault)
         return OrderEffects(**changes)
 
-    def _fires(
-        self, kinds: Mapping[str, Any], account: str, endpoint: str, symbol: str | None
-    ) -> list[Fault]:
+    def _fires(self, kinds: Mapping[str, Any], subject: "_Subject") -> list[Fault]:
         fired = []
         for fault in list(self._faults.values()):
-            if fault.kind not in kinds or not _matches(fault, account, endpoint, symbol):
+            if fault.kind not in kinds or not subject.is_meant_by(fault):
                 continue
             if fault.probability < 1 and self._chance.random() >= fault.probability:
                 continue
@@ -204,12 +203,22 @@ class FaultTable:
             self._faults[fault.id] = replace(fault, count=fault.count - 1)
 
 
-def _matches(fault: Fault, account: str, endpoint: str, symbol: str | None) -> bool:
-    return (
-        fnmatchcase(account, fault.account)
-        and fnmatchcase(endpoint, fault.endpoint)
-        and (symbol is None or fnmatchcase(symbol, fault.symbol))
-    )
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A request, or one order of it."""
+
+    account: str
+    method: str
+    endpoint: str
+    symbol: str | None = None
+
+    def is_meant_by(self, fault: Fault) -> bool:
+        return (
+            fnmatchcase(self.account, fault.account)
+            and fnmatchcase(self.method, fault.method)
+            and fnmatchcase(self.endpoint, fault.endpoint)
+            and (self.symbol is None or fnmatchcase(self.symbol, fault.symbol))
+        )
 
 
 def without_rows(payload: Any) -> Any:  # noqa: ANN401

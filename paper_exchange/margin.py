@@ -5,8 +5,8 @@ Pure functions of a state and the prices of one moment. Amounts in USDT.
 
 from decimal import Decimal
 
-from paper_exchange.account import AccountState, MarginMode, Position
-from paper_exchange.orders import ZERO, BookOrder
+from paper_exchange.account import AccountState, Position
+from paper_exchange.orders import ZERO, BookOrder, MarginMode
 from paper_exchange.prices import Board
 
 

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     LEVERAGE_MARGIN = "leverage_margin"
     MARGIN_MODE_UNCHANGED = "margin_mode_unchanged"
     MARGIN_MODE_IN_USE = "margin_mode_in_use"
+    MARGIN_MODE_MISMATCH = "margin_mode_mismatch"  # an order's against its position's or symbol's
     POSITION_MODE_UNCHANGED = "position_mode_unchanged"
     POSITION_MODE_HAS_POSITION = "position_mode_has_position"
     POSITION_MODE_HAS_ORDERS = "position_mode_has_orders"
@@ -47,6 +48,14 @@ class BookError(Exception):
     def __init__(self, reason: Reason, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class MarginMode(StrEnum):
+    """Whether positions share the wallet."""
+
+    CROSS = "cross"
+    ISOLATED = "isolated"
+    PORTFOLIO = "portfolio"
 
 
 class TimeInForce(StrEnum):
@@ -91,6 +100,8 @@ class Ticket:
     limit_price: Decimal | None = None  # None = market
     time_in_force: TimeInForce = TimeInForce.IOC
     side_index: int = 0  # 0 one-way; hedge mode: 1 the long side, 2 the short side
+    leverage: Decimal | None = None  # what comes with the order; None = as set
+    margin_mode: MarginMode | None = None
     origin: Origin = Origin.API
 
     @property

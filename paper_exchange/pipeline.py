@@ -123,7 +123,7 @@ class Pipeline:
                 body=body.decode(errors="replace"),
             )
         )
-        effects = self.exchange.faults.on_request(name, request.path, at_ms)
+        effects = self.exchange.faults.on_request(name, request.method, request.path, at_ms)
         return Visit(wire=wire, request=request, account=account, effects=effects, at_ms=at_ms)
 
     def _refused(self, visit: Visit) -> Reply | None:
@@ -146,7 +146,8 @@ class Pipeline:
         for budget in visit.wire.budgets(visit.request, visit.account):
             spent = self._windows.take(replace(budget, limit=0), visit.at_ms)
             allowance = replace(spent, limit=budget.limit, remaining=0)
-            return replace(reply, headers=visit.wire.limit_headers(allowance))
+            headers = visit.wire.limit_headers(allowance, visit.at_ms)
+            return replace(reply, headers=headers)
         return reply
 
     def _answered(self, visit: Visit) -> Reply:
@@ -156,11 +157,12 @@ class Pipeline:
                 return wire.ip_banned(visit.venue_ms)
             for budget in wire.budgets(visit.request, visit.account):
                 allowance = self._windows.take(budget, visit.at_ms)
-                headers = dict(wire.limit_headers(allowance))
+                headers = dict(wire.limit_headers(allowance, visit.at_ms))
                 if not allowance.is_allowed:
                     return replace(wire.rate_limited(visit.venue_ms), headers=headers)
         call = Call(
             exchange=self.exchange,
+            venue=wire.prefix,
             request=visit.request,
             account=visit.account,
             at_ms=visit.at_ms,
@@ -173,7 +175,8 @@ class Pipeline:
     def _is_banned(self, wire: Wire, at_ms: int) -> bool:
         if at_ms < self._banned_until_ms.get(wire.prefix, 0):
             return True
-        if self._windows.take(wire.ip_budget(), at_ms).is_allowed:
+        taken = [self._windows.take(budget, at_ms) for budget in wire.ip_budgets()]
+        if all(allowance.is_allowed for allowance in taken):
             return False
         self._banned_until_ms[wire.prefix] = at_ms + IP_BAN_MS
         return True

@@ -36,11 +36,10 @@ from paper_exchange.accounts import Doorkeeper, PaperAccount
 from paper_exchange.control import Control
 from paper_exchange.exchange import PaperExchange
 from paper_exchange.faults import FaultTable
-from paper_exchange.instruments import load_instruments
 from paper_exchange.pipeline import Pipeline, SeenRequest
 from paper_exchange.prices import PriceSource, RandomWalk
 from paper_exchange.state_file import StateFile
-from paper_exchange.wire import find_wires
+from paper_exchange.wires import find_wires
 
 STATE_FILE = "paper-exchange.json"
 KEEP_ALIVE_S = 120.0  # above every client's idle time, so that no reuse meets a reset
@@ -72,8 +71,9 @@ class PaperServer:
         place = Home(home) if home else None
         self._file = StateFile(place.state / STATE_FILE if place else None)
         self._doorkeeper = Doorkeeper(place.credentials if place else None)
+        wires = find_wires()
         self.exchange = PaperExchange(
-            instruments=load_instruments(),
+            instruments={prefix: wire.instruments for prefix, wire in wires.items()},
             prices=prices or RandomWalk(seed=seed),
             clock=clock or SystemClock(),
             doorkeeper=self._doorkeeper,
@@ -82,7 +82,7 @@ class PaperServer:
         )
         self.exchange.start_balance_usdt = start_balance_usdt
         self.exchange.on_change = lambda: self._file.changed(self.exchange.states)
-        self._pipeline = Pipeline(self.exchange, find_wires(), self._file)
+        self._pipeline = Pipeline(self.exchange, wires, self._file)
         self._pipeline.limits_enforced = limits
         self._control = Control(self._pipeline, self._file, token)
         for account in accounts:

@@ -1,24 +1,21 @@
-"""What a venue's protocol file must offer, and how those files are found.
+"""What a venue's protocol must offer; the protocols themselves are in `wires/`.
 
-Every `*_wire.py` in this folder exposes `WIRE`; adding a venue edits no other file. A wire
-translates only: it verifies the door, reads parameters, asks the exchange, and answers in the
-venue's words.
+A wire translates only: it verifies the door, reads parameters, asks the exchange, and answers in
+the venue's words.
 """
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from paper_exchange.account import AccountState
 from paper_exchange.accounts import PaperAccount
 from paper_exchange.exchange import PaperExchange
+from paper_exchange.instruments import Instruments
+from paper_exchange.prices import Board
 from paper_exchange.rate_limits import Allowance, Budget
-
-FOLDER = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +47,22 @@ class Call:
     """One request on its way through a wire."""
 
     exchange: PaperExchange
+    venue: str  # prefix of the wire that serves it
     request: Request
     account: PaperAccount | None  # whose key it bears; the wire checks the signature
     at_ms: int  # the true time, for the books
     venue_ms: int  # what the venue's clock shows: skewed by a fault
     view_at_ms: int | None = None  # reads show this moment; None = now
+
+    @property
+    def board(self) -> Board:
+        """The venue's quotes at the true time."""
+        return self.exchange.board(self.venue, self.at_ms)
+
+    @property
+    def instruments(self) -> Instruments:
+        """What the venue lists."""
+        return self.exchange.instruments[self.venue]
 
     def seen(self, account: PaperAccount) -> AccountState:
         """The account as a read shows it."""
@@ -67,6 +75,7 @@ class Wire(Protocol):
     """One venue's protocol."""
 
     prefix: str  # first part of the path: "bybit"
+    instruments: Instruments
 
     def api_key(self, headers: Mapping[str, str]) -> str:
         """The key a request bears, "" for none."""
@@ -76,11 +85,11 @@ class Wire(Protocol):
         """The account limits that a request counts against."""
         ...
 
-    def ip_budget(self) -> Budget:
-        """The limit on one address."""
+    def ip_budgets(self) -> Sequence[Budget]:
+        """The limits on one address."""
         ...
 
-    def limit_headers(self, allowance: Allowance) -> Mapping[str, str]:
+    def limit_headers(self, allowance: Allowance, at_ms: int) -> Mapping[str, str]:
         """How the venue tells what is left."""
         ...
 
@@ -88,7 +97,7 @@ class Wire(Protocol):
         """Serve a request; errors are answers too."""
         ...
 
-    def refusal(self, code: int, text: str, at_ms: int) -> Reply:
+    def refusal(self, code: str, text: str, at_ms: int) -> Reply:
         """An error in the venue's envelope."""
         ...
 
@@ -103,13 +112,6 @@ class Wire(Protocol):
     def maintenance(self, at_ms: int) -> Reply:
         """Closed."""
         ...
-
-
-def find_wires() -> dict[str, Wire]:
-    """All protocols in this folder, by prefix."""
-    names = sorted(path.stem for path in FOLDER.glob("*_wire.py"))
-    wires: list[Wire] = [importlib.import_module(f"paper_exchange.{name}").WIRE for name in names]
-    return {wire.prefix: wire for wire in wires}
 
 
 def plain(value: Decimal) -> str:

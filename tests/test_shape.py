@@ -250,7 +250,7 @@ def test_the_copy_rule_sees_through_names_and_docstrings() -> None:
 
 
 def test_the_shadow_rule_knows_standard_and_installed_names() -> None:
-    assert shadowing(["logging", "aiohttp", "bybit_wire"], library_names()) == [
+    assert shadowing(["logging", "aiohttp", "bybit"], library_names()) == [
         "logging",
         "aiohttp",
     ]

@@ -27,7 +27,7 @@ from core.home import HOME_VARIABLE
 from core.process.identity import send_signal
 from core.process.lease import Holder, read_holder
 from core.process.service_status import read_status
-from paper_exchange.instruments import load_instruments
+from paper_exchange.wires import find_wires
 from tests.process.installation import NAMES, ROOT, Installation, node
 
 TOKEN = "token-of-a-test"
@@ -96,7 +96,7 @@ class House(Installation):
         """Work out, unsigned, what an alert of 5.8 % must become now, rounded toward zero."""
         mark = Decimal(str(call(f"{self.paper}/control/prices")[symbol]["mark"]))
         lots = Decimal(self.books()["equity_usdt"]) * EXPOSURE / mark
-        step = load_instruments()[symbol].step_lots
+        step = find_wires()["bybit"].instruments[symbol].step_lots
         return (lots / step).to_integral_value(ROUND_DOWN) * step
 
     def report(self, symbol: str) -> Row:

@@ -7,11 +7,11 @@ import orjson
 import pytest
 
 from paper_exchange import book, margin
-from paper_exchange.account import AccountState, MarginMode
-from paper_exchange.instruments import load_instruments
+from paper_exchange.account import AccountState
 from paper_exchange.orders import (
     ZERO,
     BookError,
+    MarginMode,
     OrderStatus,
     Origin,
     Reason,
@@ -21,8 +21,9 @@ from paper_exchange.orders import (
 )
 from paper_exchange.prices import Board, FixedPrices
 from paper_exchange.state_file import decode, encode
+from paper_exchange.wires import find_wires
 
-INSTRUMENTS = load_instruments()
+INSTRUMENTS = find_wires()["bybit"].instruments
 HOUR_MS = 3_600_000
 D = Decimal
 

@@ -11,12 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from paper_exchange import book, margin
 from paper_exchange.account import AccountState
 from paper_exchange.fills import split
-from paper_exchange.instruments import load_instruments
 from paper_exchange.orders import ZERO, BookError, Origin, Terms, Ticket, TimeInForce
 from paper_exchange.prices import Board, FixedPrices
 from paper_exchange.state_file import decode, encode
+from paper_exchange.wires import find_wires
 
-INSTRUMENTS = {k: load_instruments()[k] for k in ("BTCUSDT", "ETHUSDT", "DOGEUSDT")}
+LISTED = find_wires()["bybit"].instruments
+INSTRUMENTS = {k: LISTED[k] for k in ("BTCUSDT", "ETHUSDT", "DOGEUSDT")}
 SYMBOLS = st.sampled_from(sorted(INSTRUMENTS))
 STEPS = st.integers(-40_000, 40_000).filter(bool)
 MOVES = st.integers(-300, 300)  # basis points

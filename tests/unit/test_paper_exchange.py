@@ -8,9 +8,9 @@ from core.clock import SystemClock
 from paper_exchange.accounts import Doorkeeper, PaperAccount
 from paper_exchange.exchange import PaperExchange
 from paper_exchange.faults import FaultTable
-from paper_exchange.instruments import load_instruments
 from paper_exchange.orders import Ticket
 from paper_exchange.prices import FixedPrices
+from paper_exchange.wires import find_wires
 
 ACCOUNT = PaperAccount(name="main", exchange="bybit", api_key="K", api_secret="S")
 NOW_MS = 1_700_000_000_000
@@ -27,7 +27,7 @@ class Stopped(SystemClock):
 @pytest.fixture
 def exchange() -> PaperExchange:
     made = PaperExchange(
-        instruments=load_instruments(),
+        instruments={"bybit": find_wires()["bybit"].instruments},
         prices=FixedPrices(prices={}),
         clock=Stopped(),
         doorkeeper=Doorkeeper(),

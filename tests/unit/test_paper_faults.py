@@ -13,23 +13,23 @@ from paper_exchange.rate_limits import Budget, RollingWindows
 def test_an_empty_table_does_nothing() -> None:
     table = FaultTable()
 
-    assert table.on_request("main", "/x", 0) == Effects()
-    assert table.on_order("main", "/x", "ETHUSDT") == OrderEffects()
+    assert table.on_request("main", "GET", "/x", 0) == Effects()
+    assert table.on_order("main", "GET", "/x", "ETHUSDT") == OrderEffects()
 
 
 def test_a_fault_meets_its_account_and_endpoint_only() -> None:
     table = FaultTable()
     table.add({"kind": "empty", "account": "ma*", "endpoint": "/v5/position/*"}, 0)
 
-    assert table.on_request("main", "/v5/position/list", 0).is_empty
-    assert not table.on_request("other", "/v5/position/list", 0).is_empty
-    assert not table.on_request("main", "/v5/order/create", 0).is_empty
+    assert table.on_request("main", "GET", "/v5/position/list", 0).is_empty
+    assert not table.on_request("other", "GET", "/v5/position/list", 0).is_empty
+    assert not table.on_request("main", "GET", "/v5/order/create", 0).is_empty
 
 
 def test_skip_comes_before_count() -> None:
     table = FaultTable()
     table.add({"kind": "drop_after", "skip": 1, "count": 2}, 0)
-    fired = [table.on_request("a", "/x", 0).drop_after for _ in range(4)]
+    fired = [table.on_request("a", "GET", "/x", 0).drop_after for _ in range(4)]
 
     assert fired == [False, True, True, False]
     assert table.rows() == []
@@ -38,18 +38,18 @@ def test_skip_comes_before_count() -> None:
 def test_order_faults_are_not_used_up_by_requests() -> None:
     table = FaultTable()
     table.add({"kind": "partial_fill", "fraction": "0.5", "symbol": "ETH*", "count": 1}, 0)
-    table.on_request("a", "/x", 0)
+    table.on_request("a", "GET", "/x", 0)
 
-    assert table.on_order("a", "/x", "BTCUSDT").fill_fraction == 1
-    assert table.on_order("a", "/x", "ETHUSDT").fill_fraction == Decimal("0.5")
-    assert table.on_order("a", "/x", "ETHUSDT").fill_fraction == 1
+    assert table.on_order("a", "GET", "/x", "BTCUSDT").fill_fraction == 1
+    assert table.on_order("a", "GET", "/x", "ETHUSDT").fill_fraction == Decimal("0.5")
+    assert table.on_order("a", "GET", "/x", "ETHUSDT").fill_fraction == 1
 
 
 def test_chance_is_repeatable() -> None:
     def run(seed: int) -> list[bool]:
         table = FaultTable(seed)
         table.add({"kind": "drop_before", "probability": 0.5}, 0)
-        return [table.on_request("a", "/x", 0).drop_before for _ in range(64)]
+        return [table.on_request("a", "GET", "/x", 0).drop_before for _ in range(64)]
 
     assert run(1) == run(1) != run(2)
     assert 10 < sum(run(1)) < 54
@@ -61,7 +61,10 @@ def test_several_faults_add_up() -> None:
     table.add({"kind": "stale"}, 500)
     table.add({"kind": "late_reject", "reason": "risk_limit"}, 0)
     table.add({"kind": "fill_delay", "ms": 30}, 0)
-    effects, order = table.on_request("a", "/x", 900), table.on_order("a", "/x", "ETHUSDT")
+    effects, order = (
+        table.on_request("a", "GET", "/x", 900),
+        table.on_order("a", "GET", "/x", "ETHUSDT"),
+    )
 
     assert (effects.latency_ms, effects.view_at_ms) == (20, 500)
     assert (order.doomed, order.fill_delay_ms) == (Reason.RISK_LIMIT, 30)

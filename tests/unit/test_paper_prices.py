@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ConfigError
-from paper_exchange.instruments import load_instruments
 from paper_exchange.prices import Board, FixedPrices, RandomWalk, RecordedPrices
+from paper_exchange.wires import find_wires
 
-INSTRUMENTS = load_instruments()
+INSTRUMENTS = find_wires()["bybit"].instruments
 ETH = INSTRUMENTS["ETHUSDT"]
 START_MS = 1_700_000_000_000
 SYMBOLS = st.sampled_from(sorted(INSTRUMENTS))

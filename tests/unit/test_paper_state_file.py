@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from core.errors import ConfigError
-from paper_exchange.account import AccountState, MarginMode
+from paper_exchange.account import AccountState
+from paper_exchange.orders import MarginMode
 from paper_exchange.state_file import StateFile, decode, encode
 from tests.disk_full import disk_full_after
 

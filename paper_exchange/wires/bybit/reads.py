@@ -1,25 +1,20 @@
 """Bybit v5's GET paths: public data, account, positions, orders, fills."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from paper_exchange import book
-from paper_exchange import bybit_rows as rows
-from paper_exchange.bybit_params import (
-    Params,
-    Result,
-    VenueError,
-    account_of,
-    is_linear,
-    known_symbol,
-    whole,
-)
 from paper_exchange.orders import BookOrder
+from paper_exchange.rest import ParamError, Params, account_of, instrument_of, whole
 from paper_exchange.wire import Call
+from paper_exchange.wires.bybit import rows
+
+Row = dict[str, Any]
 
 FAR_MS = 10**15
 
 
-def _page(found: Sequence[Result], params: Params, default: int, most: int) -> Result:
+def _page(found: Sequence[Row], params: Params, default: int, most: int) -> Row:
     """One page; the cursor is the number of rows that went before."""
     limit = max(1, min(most, whole(params, "limit", str(default))))
     start = whole(params, "cursor", "0")
@@ -31,42 +26,47 @@ def _page(found: Sequence[Result], params: Params, default: int, most: int) -> R
     }
 
 
-def time(call: Call, _: Params) -> Result:
+def is_linear(params: Params) -> bool:
+    """True for the one category that has instruments here."""
+    return bool(params.get("category", "linear") == "linear")
+
+
+def time(call: Call, _: Params) -> Row:
     """The venue's clock."""
     seconds = call.venue_ms // 1000
     return {"timeSecond": str(seconds), "timeNano": str(call.venue_ms * 1_000_000)}
 
 
-def instruments(call: Call, params: Params) -> Result:
+def instruments(call: Call, params: Params) -> Row:
     """What is listed; nothing outside of linear, nothing before launch."""
     wanted = params.get("symbol")
     status = params.get("status", "Trading")
     found = [
         rows.instrument_row(row)
-        for row in call.exchange.instruments.values()
+        for row in call.instruments.values()
         if is_linear(params) and row.status == status and wanted in {None, row.symbol}
     ]
     return _page(found, params, 500, 1000)
 
 
-def tickers(call: Call, params: Params) -> Result:
+def tickers(call: Call, params: Params) -> Row:
     """One row, or all."""
     if not is_linear(params):
         return {"category": params.get("category"), "list": []}
-    symbols: Iterable[str] = call.exchange.instruments
+    symbols: Iterable[str] = call.instruments
     if params.get("symbol"):
-        symbols = (known_symbol(call, params),)
-    board = call.exchange.board(call.at_ms)
+        symbols = (instrument_of(call, params).symbol,)
+    board = call.board
     listed = [rows.ticker_row(board, name, call.at_ms, book.FUNDING_RATE) for name in symbols]
     return {"category": "linear", "list": listed}
 
 
-def coins(call: Call, params: Params) -> Result:  # noqa: ARG001
+def coins(call: Call, params: Params) -> Row:  # noqa: ARG001
     """No deposits here, so no coin has chains."""
     return {"rows": []}
 
 
-def query_api(call: Call, _: Params) -> Result:
+def query_api(call: Call, _: Params) -> Row:
     """What the key may do."""
     account = account_of(call)
     return {
@@ -85,7 +85,7 @@ def query_api(call: Call, _: Params) -> Result:
     }
 
 
-def account_info(call: Call, _: Params) -> Result:
+def account_info(call: Call, _: Params) -> Row:
     """Account-wide modes."""
     return {
         "marginMode": rows.MARGIN_MODES[call.seen(account_of(call)).margin_mode()],
@@ -99,19 +99,18 @@ def account_info(call: Call, _: Params) -> Result:
     }
 
 
-def wallet_balance(call: Call, _: Params) -> Result:
+def wallet_balance(call: Call, _: Params) -> Row:
     """The unified account's money."""
-    board = call.exchange.board(call.at_ms)
-    return {"list": [rows.wallet_row(call.seen(account_of(call)), board)]}
+    return {"list": [rows.wallet_row(call.seen(account_of(call)), call.board)]}
 
 
-def positions(call: Call, params: Params) -> Result:
+def positions(call: Call, params: Params) -> Row:
     """By symbol flat rows too, as they carry the leverage; by settle coin only what is held."""
-    state, board = call.seen(account_of(call)), call.exchange.board(call.at_ms)
+    state, board = call.seen(account_of(call)), call.board
     if not is_linear(params):
         return _page([], params, 20, 200)
     if params.get("symbol"):
-        symbol = known_symbol(call, params)
+        symbol = instrument_of(call, params).symbol
         sides = (1, 2) if state.is_hedged(symbol) else (0,)
         found = [rows.position_row(state, board, symbol, index) for index in sides]
     elif params.get("settleCoin"):
@@ -119,24 +118,24 @@ def positions(call: Call, params: Params) -> Result:
         held = state.positions.values() if is_ours else ()
         found = [rows.position_row(state, board, row.symbol, row.side_index) for row in held]
     else:
-        raise VenueError(10001, "params error: symbol or settleCoin is required")
+        raise ParamError("params error: symbol or settleCoin is required")
     return _page(found, params, 20, 200)
 
 
-def realtime(call: Call, params: Params) -> Result:
+def realtime(call: Call, params: Params) -> Row:
     """Open orders; asked by id, or with openOnly=1, lately closed ones too (the last 500)."""
     by_id = bool(params.get("orderId") or params.get("orderLinkId"))
     everything = by_id or str(params.get("openOnly", "0")) == "1"
     return _orders(call, params, lambda order: everything or order.is_open)
 
 
-def history(call: Call, params: Params) -> Result:
+def history(call: Call, params: Params) -> Row:
     """Orders that are done, newest first."""
     return _orders(call, params, lambda order: not order.is_open)
 
 
-def _orders(call: Call, params: Params, wanted: Callable[[BookOrder], bool]) -> Result:
-    state, board = call.seen(account_of(call)), call.exchange.board(call.at_ms)
+def _orders(call: Call, params: Params, wanted: Callable[[BookOrder], bool]) -> Row:
+    state, board = call.seen(account_of(call)), call.board
     found = [
         row
         for order in reversed(state.orders.values())
@@ -147,9 +146,9 @@ def _orders(call: Call, params: Params, wanted: Callable[[BookOrder], bool]) -> 
     return _page(found, params, 20, 50)
 
 
-def executions(call: Call, params: Params) -> Result:
+def executions(call: Call, params: Params) -> Row:
     """Fills, newest first."""
-    state, board = call.seen(account_of(call)), call.exchange.board(call.at_ms)
+    state, board = call.seen(account_of(call)), call.board
     since, until = whole(params, "startTime", "0"), whole(params, "endTime", str(FAR_MS))
     found = [
         row
@@ -161,5 +160,5 @@ def executions(call: Call, params: Params) -> Result:
     return _page(found, params, 50, 100)
 
 
-def _has(row: Result, params: Params, names: Iterable[str]) -> bool:
+def _has(row: Row, params: Params, names: Iterable[str]) -> bool:
     return all(row[name] == params[name] for name in names if params.get(name))

@@ -1,18 +1,19 @@
 """Bybit v5's JSON rows: numbers as strings, empty strings for what there is not.
 
-Translation of book values only; the requests are in `bybit_wire`.
+Translation of book values only; the requests are in `reads` and `writes`.
 """
 
 from decimal import Decimal
 from typing import Any
 
 from paper_exchange import margin
-from paper_exchange.account import AccountState, MarginMode, Position
+from paper_exchange.account import AccountState, Position
 from paper_exchange.instruments import PaperInstrument
 from paper_exchange.orders import (
     ZERO,
     BookOrder,
     Execution,
+    MarginMode,
     OrderStatus,
     Origin,
     TimeInForce,
