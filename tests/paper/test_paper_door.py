@@ -11,7 +11,7 @@ import pytest
 from core.home import Home
 from paper_exchange.accounts import PaperAccount
 from paper_exchange.server import PaperServer
-from tests.contract.paper_clients import ETH, MAIN, plain_client, redirected
+from tests.paper.clients import ETH, MAIN, plain_client, redirected
 
 
 def write_credentials(home: Path, *rows: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import ccxt
 import pytest
 
 from paper_exchange.server import PaperServer
-from tests.contract.paper_clients import BTC, ETH, MAIN, Client, plain_client
+from tests.paper.clients import BTC, ETH, MAIN, Client, plain_client
 
 
 @pytest.fixture

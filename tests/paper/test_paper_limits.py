@@ -7,7 +7,7 @@ import ccxt
 import pytest
 
 from paper_exchange.server import PaperServer
-from tests.contract.paper_clients import ETH, MAIN, Client, TurnedClock, plain_client
+from tests.paper.clients import ETH, MAIN, Client, TurnedClock, plain_client
 
 
 class StoppedClock(TurnedClock):

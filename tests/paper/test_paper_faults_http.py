@@ -10,7 +10,7 @@ import ccxt
 import pytest
 
 from paper_exchange.server import PaperServer
-from tests.contract.paper_clients import BTC, ETH, MAIN, Client, TurnedClock, plain_client
+from tests.paper.clients import BTC, ETH, MAIN, Client, TurnedClock, plain_client
 
 
 @pytest.fixture

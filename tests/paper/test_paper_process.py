@@ -15,7 +15,7 @@ import pytest
 
 from core.home import CHECKOUT
 from paper_exchange.server import PaperServer
-from tests.contract.paper_clients import ETH, MAIN, plain_client
+from tests.paper.clients import ETH, MAIN, plain_client
 
 SERVER = CHECKOUT / "paper_exchange" / "server.py"
 Process = asyncio.subprocess.Process

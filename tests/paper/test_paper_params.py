@@ -7,7 +7,9 @@ import aiohttp
 import pytest
 
 from paper_exchange.server import PaperServer
-from tests.contract.paper_clients import MAIN, request_of, send
+from tests.paper.clients import MAIN, SCENES
+from tests.paper.scene import send as sent
+from tests.paper.scenes.bybit import get, post
 
 ETH = {"category": "linear", "symbol": "ETHUSDT"}
 ORDER = {**ETH, "side": "Buy", "orderType": "Limit", "qty": "1", "price": "3000"}
@@ -46,7 +48,7 @@ async def server() -> AsyncIterator[PaperServer]:
 async def test_wrong_parameters_are_10001(
     server: PaperServer, path: str, params: dict[str, Any]
 ) -> None:
-    status, answer = await send(server, request_of("POST", f"/v5/{path}", **params))
+    status, answer = await sent(SCENES["bybit"], server, post(f"/v5/{path}", **params))
 
     assert (status, answer["retCode"], answer["result"]) == (200, 10001, {})
     assert server.truth("main")["orders"] == {}
@@ -62,7 +64,7 @@ async def test_a_body_that_is_no_object_is_10001(server: PaperServer, body: byte
 
 
 async def test_a_read_of_positions_says_of_what(server: PaperServer) -> None:
-    _, answer = await send(server, request_of("GET", "/v5/position/list", category="linear"))
+    _, answer = await sent(SCENES["bybit"], server, get("/v5/position/list", category="linear"))
 
     assert answer["retCode"] == 10001
 
@@ -70,16 +72,16 @@ async def test_a_read_of_positions_says_of_what(server: PaperServer) -> None:
 @pytest.mark.parametrize("category", ["spot", "inverse", "option"])
 @pytest.mark.parametrize("path", ["market/instruments-info", "market/tickers", "position/list"])
 async def test_other_categories_are_empty(server: PaperServer, category: str, path: str) -> None:
-    _, answer = await send(server, request_of("GET", f"/v5/{path}", category=category))
+    _, answer = await sent(SCENES["bybit"], server, get(f"/v5/{path}", category=category))
 
     assert (answer["retCode"], answer["result"]["list"]) == (0, [])
 
 
 async def test_a_batch_of_cancels_answers_each_by_itself(server: PaperServer) -> None:
-    await send(server, request_of("POST", "/v5/order/create", **ORDER, orderLinkId="a"))
+    await sent(SCENES["bybit"], server, post("/v5/order/create", **ORDER, orderLinkId="a"))
     items = [{"symbol": "ETHUSDT", "orderLinkId": name} for name in ("a", "nobody")]
-    batch = request_of("POST", "/v5/order/cancel-batch", category="linear", request=[*items, 7])
-    _, answer = await send(server, batch)
+    batch = post("/v5/order/cancel-batch", category="linear", request=[*items, 7])
+    _, answer = await sent(SCENES["bybit"], server, batch)
 
     codes = [row["code"] for row in answer["retExtInfo"]["list"]]
     assert codes == [0, 110001, 10001]
@@ -88,11 +90,12 @@ async def test_a_batch_of_cancels_answers_each_by_itself(server: PaperServer) ->
 
 async def test_pages_of_orders_follow_each_other(server: PaperServer) -> None:
     for _ in range(25):
-        await send(server, request_of("POST", "/v5/order/create", **{**ORDER, "qty": "0.1"}))
+        await sent(SCENES["bybit"], server, post("/v5/order/create", **{**ORDER, "qty": "0.1"}))
     listing = {**ETH, "limit": 20}
-    _, first = await send(server, request_of("GET", "/v5/order/realtime", **listing))
+    _, first = await sent(SCENES["bybit"], server, get("/v5/order/realtime", **listing))
     cursor = first["result"]["nextPageCursor"]
-    _, rest = await send(server, request_of("GET", "/v5/order/realtime", **listing, cursor=cursor))
+    following = get("/v5/order/realtime", **listing, cursor=cursor)
+    _, rest = await sent(SCENES["bybit"], server, following)
 
     seen = {row["orderId"] for page in (first, rest) for row in page["result"]["list"]}
     assert (len(first["result"]["list"]), len(seen)) == (20, 25)
