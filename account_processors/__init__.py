@@ -47,7 +47,7 @@ def address_of(account: AccountConfig, paper_url: str | None = None) -> Address:
             msg = f"environment paper needs a running paper exchange or a base_url ({where})"
             raise ConfigError(msg)
         return Address(base_url=f"{paper_url.rstrip('/')}/{profile.exchange}")
-    if account.environment == "demo" and not profile.has_demo:
+    if account.environment == "demo" and not profile.demo:
         msg = f"{profile.exchange} has no demo trading: use environment paper or live ({where})"
         raise ConfigError(msg)
     return Address(is_demo=account.environment == "demo")

@@ -7,13 +7,25 @@ leave here as `core.errors`, rows as `core.model`; nothing above sees ccxt.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
+from account_processors.transport.caller import NotFoundError
+from account_processors.transport.classify import HEDGE_TEXT
 from account_processors.transport.market import CcxtMarket, Transport
-from account_processors.transport.placing import Outcome, inexact, outcome, outcomes, unified_order
-from account_processors.transport.profile import Endpoint, Profile, Row
-from account_processors.transport.raw_client import Address, RawClient
+from account_processors.transport.placing import (
+    Outcome,
+    inexact,
+    outcome,
+    outcomes,
+    plain_number,
+    refusal,
+    unified_order,
+)
+from account_processors.transport.profile import Endpoint, ModeRead, Profile, Row
+from account_processors.transport.raw_client import Address, RawClient, implicit
 from account_processors.transport.rows import dig, read_orders, read_positions, rows_at, text
 from account_processors.transport.windows import Priority
 from core.errors import (
@@ -25,7 +37,15 @@ from core.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from core.model import AccountMode, Equity, OrderRequest, OrderState, OrderStatus, PositionsRead
+from core.model import (
+    AccountMode,
+    Equity,
+    OrderRequest,
+    OrderState,
+    OrderStatus,
+    Position,
+    PositionsRead,
+)
 from core.ports import SendKind
 from core.settings import AccountConfig
 
@@ -33,6 +53,7 @@ __all__ = ["Address", "CcxtMarket", "CcxtVenue", "Profile", "Transport"]
 
 DEADLINE_MARGIN_S: Final = 5
 LEAST_DEADLINE_S: Final = 20
+ORDERS_AT_ONCE: Final = 10  # requests with orders on the wire; a batch counts once
 PRIORITIES: Final[Mapping[SendKind, Priority]] = {
     "reduce": Priority.REDUCE,
     "increase": Priority.INCREASE,
@@ -50,6 +71,10 @@ class CcxtVenue:
         self._keys = _keys_of(account, market.profile)
         self._caller = market.caller_for(account.name, tuple(self._keys.values()))
         self._client: RawClient | None = None
+        self._mode: AccountMode | None = None  # as read when connecting
+        self._modes: dict[str, str] = {}  # margin modes of flat symbols, as read or set
+        self._held: Mapping[str, Position] = {}  # as read last: modes and leverages to close with
+        self._slots = asyncio.Semaphore(ORDERS_AT_ONCE)
 
     async def connect(self) -> AccountMode:
         """Make ready to trade: clock, instruments, account modes.
@@ -59,41 +84,51 @@ class CcxtVenue:
         """
         await self._market.measure_clock()
         await self._market.listing()
-        answer = await self._caller.read(self._raw(), self._profile.account_mode)
-        mode = self._profile.read_account_mode(answer.envelope)
-        if mode.is_hedged is None:
-            mode = AccountMode(margin_mode=mode.margin_mode, is_hedged=await self._is_hedged())
+        margin_mode, position_mode = await asyncio.gather(
+            self._mode_said(self._profile.margin_mode),
+            self._mode_said(self._profile.position_mode),
+        )
+        self._mode = AccountMode(
+            margin_mode=margin_mode,
+            is_hedged=None if position_mode is None else position_mode == "hedge",
+            refusal="" if position_mode != "hedge" or self._profile.holds_sides else HEDGE_TEXT,
+        )
+        self._modes.clear()  # a person may have changed them
         self._refuse_skew()
-        return mode
+        return self._mode
 
     async def fetch_equity(self) -> Equity:
         """Equity with unrealised PnL, in one request."""
         endpoint = self._profile.equity
         answer = await self._caller.read(self._raw(), endpoint)
-        rows = rows_at(answer.envelope, self._profile.rows, "equity")
+        path = self._profile.rows if endpoint.rows is None else endpoint.rows
+        rows = rows_at(answer.envelope, path, "equity", is_object=endpoint.is_object)
         if not rows:
             msg = f"{self._account.name}: the reply has no account: equity was not read"
             raise TransientError(msg)
-        return self._profile.read_equity(rows[0], self._account.equity_scope)
+        return self._profile.read_equity(rows, self._account.equity_scope)
 
     async def fetch_positions(self) -> PositionsRead:
         """All positions; `began_at_ms` is taken when the request leaves, after the wait for it."""
         rows, began_at_ms = await self._rows(self._profile.positions, {}, "positions")
-        positions, unreadable = read_positions(rows, self._profile.position, self._symbol_of)
-        return PositionsRead(began_at_ms=began_at_ms, positions=positions, unreadable=unreadable)
+        read = read_positions(rows, self._profile.position, self._symbol_of, began_at_ms)
+        self._held = read.positions
+        return read
 
     async def fetch_order(self, symbol: str, client_id: str) -> OrderState | None:
         """Look one order up by client id; None = every place to look said that it is not there."""
-        query = {
-            self._profile.symbol_param: await self._id_of(symbol),
-            self._profile.lookup_param: client_id,
-        }
+        named = {self._profile.symbol_param: await self._id_of(symbol)}
+        asked = {**named, self._profile.lookup_param: client_id}
         for endpoint in self._profile.order_lookup:
-            orders = await self._orders(endpoint, query, f"order {client_id}")
+            query = asked if endpoint.is_filtered else named
+            try:
+                orders = await self._orders(endpoint, query, f"order {client_id}")
+            except NotFoundError:
+                continue
             found = next((order for order in orders if order.client_id == client_id), None)
             if found is not None:
                 return found
-            if orders:
+            if orders and endpoint.is_filtered:
                 msg = f"order {client_id}: the reply is about other orders: it was not read"
                 raise TransientError(msg)
         return None
@@ -126,40 +161,59 @@ class CcxtVenue:
             with suppress(TradeEngineError):  # told to each order that needs the time
                 await self._market.measure_clock()
         results: dict[int, Outcome] = {}
-        sendable: list[int] = []
-        for place, order in enumerate(orders):
-            refusal = await self._refusal(order)
-            if refusal is None:
-                sendable.append(place)
+        sendable: dict[int, OrderRequest] = {}
+        ready = await asyncio.gather(*(self._completed(order) for order in orders))
+        for place, order in enumerate(ready):
+            if isinstance(order, OrderRequest):
+                sendable[place] = order
             else:
-                results[place] = refusal
-        chunks = list(self._chunks(sendable, orders))
-        sent = (self._place([orders[place] for place in chunk]) for chunk in chunks)
+                results[place] = order
+        chunks = list(self._chunks(sendable))
+        sent = (self._place([sendable[place] for place in chunk]) for chunk in chunks)
         for chunk, found in zip(chunks, await asyncio.gather(*sent), strict=True):
             results |= dict(zip(chunk, found, strict=True))
+        for place, result in results.items():
+            if isinstance(result, RejectedError) and result.kind == "mode":
+                self._modes.pop(orders[place].symbol, None)  # what we knew is not so
         return tuple(results[place] for place in range(len(orders)))
 
     async def cancel_order(self, symbol: str, client_id: str) -> None:
         """Ask for a cancel; success says nothing of fills before it."""
-        client, name = await self._listed(symbol)
-        params = {self._profile.cancel_id_param: client_id}
-        reply = await self._caller.write(
-            "order", Priority.REDUCE, lambda: client.cancel_order(None, name, params)
+        client, _ = await self._listed(symbol)
+        endpoint = self._profile.cancel
+        query = {
+            **endpoint.params,
+            self._profile.symbol_param: await self._id_of(symbol),
+            self._profile.cancel_param: client_id,
+        }
+        cancel = implicit(client, endpoint.method)
+        written = await self._caller.write(
+            endpoint.group, Priority.REDUCE, lambda: cancel(self._profile.cancel_body(query))
         )
-        if not text(dig(reply, ("id",))):
-            msg = f"cancel of {client_id}: the reply has no order id"
-            raise UnknownOutcomeError(msg)
+        self._refuse_failure(written.envelope, f"cancel of {client_id}")
+        for row in self._order_rows(written.envelope):
+            found = refusal(row, self._profile)
+            if found is not None:
+                raise found
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
-        """Set a symbol's leverage; "already so" is success."""
+        """Set a symbol's leverage; "already so" is success, and so is one that orders bear."""
         client, name = await self._listed(symbol)
-        said = format(leverage.normalize(), "f")
-        await self._set("leverage", lambda: client.set_leverage(said, name))
+        mode = await self._margin_mode_of(symbol)
+        said = plain_number(leverage)
+        for params in self._profile.leverage_params(mode, self._is_hedged):
+            send = partial(client.set_leverage, said, name, params)
+            await self._set("leverage", send)
 
     async def set_margin_mode(self, symbol: str, margin_mode: str) -> None:
         """Set `cross` or `isolated`; "already so" is success."""
         client, name = await self._listed(symbol)
-        await self._set("margin_mode", lambda: client.set_margin_mode(margin_mode, name))
+        if self._profile.sets_margin_mode:
+            await self._set("margin_mode", lambda: client.set_margin_mode(margin_mode, name))
+        if self._profile.margin_mode is None:
+            self._modes[symbol] = margin_mode
+        elif self._mode is not None:
+            self._mode = replace(self._mode, margin_mode=margin_mode)
 
     def deadline_ms(self) -> int:
         """How long after sending an order may still be taken: window + time-out + 5 s, >= 20 s."""
@@ -183,43 +237,100 @@ class CcxtVenue:
                 client.create_orders(words) if len(words) > 1 else _create(client, words[0])
             )
 
-        try:
-            reply = await self._caller.write("order", priority, send, orders=len(orders))
-        except TradeEngineError as error:
-            return [error for _ in orders]
+        async with self._slots:
+            try:
+                written = await self._caller.write("order", priority, send, orders=len(orders))
+            except TradeEngineError as error:
+                return [error for _ in orders]
         if len(orders) == 1:
-            return [outcome(orders[0], reply, profile)]
-        return outcomes(orders, reply, profile)
+            return [outcome(orders[0], written.result, profile)]
+        return outcomes(orders, written, profile)
 
-    def _chunks(self, places: Sequence[int], orders: Sequence[OrderRequest]) -> Iterator[list[int]]:
+    def _chunks(self, orders: Mapping[int, OrderRequest]) -> Iterator[list[int]]:
         kinds: tuple[SendKind, SendKind] = ("reduce", "increase")  # reductions go first
         for kind in kinds:
-            chosen = [p for p in places if orders[p].reduce_only == (kind == "reduce")]
+            groups: dict[str, list[int]] = {}
+            for place, order in orders.items():
+                if order.reduce_only == (kind == "reduce"):
+                    shared = order.symbol if self._profile.batches_one_symbol else ""
+                    groups.setdefault(shared, []).append(place)
             size = min(self._profile.batch_size, self.orders_at_once(kind))
-            yield from (chosen[start : start + size] for start in range(0, len(chosen), size))
+            for group in groups.values():
+                yield from (group[start : start + size] for start in range(0, len(group), size))
 
-    async def _refusal(self, order: OrderRequest) -> TradeEngineError | None:
-        """Find what speaks against an order before anything is sent."""
+    async def _completed(self, order: OrderRequest) -> OrderRequest | TradeEngineError:
+        """Fill in what the venue wants with an order, or tell what speaks against sending it."""
         if self._market.server_clock.is_beyond_tolerance and not order.reduce_only:
             return self._skew()
+        held = self._held.get(order.symbol)
         try:
             client, name = await self._listed(order.symbol)
+            if self._profile.orders_bear_mode:
+                mode = order.margin_mode or await self._margin_mode_of(order.symbol)
+                order = replace(order, margin_mode=mode)
         except TradeEngineError as error:
             return error
-        return inexact(order, name, client, self._market.loaded.base_error)
+        found = inexact(order, name, client, self._market.loaded.base_error)
+        if found is not None:
+            return found
+        leverage = order.leverage or (None if held is None else held.leverage)
+        side = "long" if (order.size_lots > 0) is not order.reduce_only else "short"
+        return replace(order, leverage=leverage, position_side=side if self._is_hedged else None)
+
+    async def _margin_mode_of(self, symbol: str) -> str | None:
+        """Tell a symbol's margin mode: the position's, the account's, or its own, read once.
+
+        Raises NotPlacedError when it had to be read and could not be.
+        """
+        held = self._held.get(symbol)
+        known = (None if held is None else held.margin_mode) or self._modes.get(symbol)
+        if known is None and self._mode is not None:
+            known = self._mode.margin_mode
+        if known is not None or self._profile.symbol_margin_mode is None:
+            return known or self._profile.flat_margin_mode
+        try:
+            said = await self._mode_said(self._profile.symbol_margin_mode, symbol)
+        except TransientError as error:
+            msg = f"{symbol}: not sent, as its margin mode could not be read: {error}"
+            raise NotPlacedError(msg) from None
+        if said is not None:
+            self._modes[symbol] = said
+        return said
+
+    async def _mode_said(self, read: ModeRead | None, symbol: str = "") -> str | None:
+        """Read one mode; None = the venue has none, or a word for it that we do not know."""
+        if read is None:
+            return None
+        query = {self._profile.symbol_param: await self._id_of(symbol)} if symbol else {}
+        answer = await self._caller.read(self._raw(), read.endpoint, query)
+        return read.words.get(text(dig(answer.envelope, read.path)))
+
+    @property
+    def _is_hedged(self) -> bool:
+        return self._mode is not None and bool(self._mode.is_hedged)
 
     async def _set(self, group: str, send: Callable[[], Awaitable[object]]) -> None:
-        reply = await self._caller.write(group, Priority.INCREASE, send, is_setting=True)
-        if reply is None:
-            return  # it was so already
-        name, value = self._profile.success
-        if text(dig(reply, (name,))) != value:
-            msg = f"{self._account.name}: the reply to a setting has no {name} {value}"
-            raise UnknownOutcomeError(msg)
-        reasons = dig(reply, self._profile.refusal_reasons) if self._profile.refusal_reasons else ()
-        if reasons:
+        written = await self._caller.write(group, Priority.INCREASE, send, is_setting=True)
+        if written.was_so_already:
+            return
+        self._refuse_failure(written.envelope, "a setting")
+        path = self._profile.refusal
+        reasons = dig(written.envelope, path) if path else None
+        if reasons is False or (isinstance(reasons, list) and reasons):
             msg = f"{self._account.name}: the venue refused the setting: {reasons}"
             raise RejectedError(msg, kind="mode")
+
+    def _refuse_failure(self, envelope: object, what: str) -> None:
+        """A write whose reply does not say success is unknown. Raises UnknownOutcomeError."""
+        name, value = self._profile.success
+        if text(dig(envelope, (name,))) != value:
+            msg = f"{self._account.name}: the reply to {what} has no {name} {value}"
+            raise UnknownOutcomeError(msg)
+
+    def _order_rows(self, envelope: object) -> list[Row]:
+        found = dig(envelope, self._profile.order_rows) if self._profile.order_rows else None
+        rows = found if isinstance(found, list) else [found]
+        return [row for row in rows if isinstance(row, Mapping)]
 
     async def _listed(self, symbol: str) -> tuple[RawClient, str]:
         """Give the instance with its markets, and ccxt's name of a symbol; for writes."""
@@ -238,25 +349,16 @@ class CcxtVenue:
         return client, name
 
     async def _rows(
-        self, endpoint: Endpoint, query: Mapping[str, str], what: str
+        self, endpoint: Endpoint, query: Mapping[str, object], what: str
     ) -> tuple[list[Row], int]:
         await self._market.listing()  # names symbols; known since connect
         return await self._caller.read_rows(self._raw(), endpoint, query, what)
 
     async def _orders(
-        self, endpoint: Endpoint, query: Mapping[str, str], what: str
+        self, endpoint: Endpoint, query: Mapping[str, object], what: str
     ) -> list[OrderState]:
         rows, _ = await self._rows(endpoint, query, what)
         return read_orders(rows, self._profile.order, self._symbol_of, what)
-
-    async def _is_hedged(self) -> bool | None:
-        probe = self._profile.hedge_probe
-        if probe is None:
-            return None
-        rows, _ = await self._rows(probe, {}, "position mode")
-        fields = self._profile.position
-        said = [text(row.get(fields.hedge)) for row in rows]
-        return any(one not in fields.one_way for one in said) if said else None
 
     async def _id_of(self, symbol: str) -> str:
         names = (await self._market.listing()).symbols

@@ -3,18 +3,21 @@
 A lot is one base coin; margin mode is account-wide, leverage per symbol, orders are asynchronous.
 """
 
+from collections.abc import Sequence
+
 from account_processors.transport.profile import (
     Budget,
     Endpoint,
     InstrumentFields,
+    ModeRead,
     OrderFields,
     PositionFields,
     Profile,
     Row,
     TickerFields,
 )
-from account_processors.transport.rows import dig, number, text
-from core.model import AccountMode, Equity, OrderStatus
+from account_processors.transport.rows import dig, number
+from core.model import Equity, OrderRequest, OrderStatus
 
 LINEAR = {"category": "linear"}
 USDT = {"settleCoin": "USDT", **LINEAR}
@@ -32,14 +35,14 @@ ORDER, CLOSED = "privateGetV5OrderRealtime", "privateGetV5OrderHistory"
 POSITIONS = "privateGetV5PositionList"
 
 
-def read_equity(row: Row, scope: str) -> Equity:
+def read_equity(rows: Sequence[Row], scope: str) -> Equity:
     """Read the account's row: `usdt` = the USDT coin's equity, `account` = the whole, in USD.
 
     Account-wide figures are "" in isolated margin; the coin's own then tell what is free.
     """
-    coins = row.get("coin")
-    rows = coins if isinstance(coins, list) else []
-    usdt: Row = next((coin for coin in rows if dig(coin, ("coin",)) == "USDT"), {})
+    row, found = rows[0], rows[0].get("coin")
+    coins = found if isinstance(found, list) else []
+    usdt: Row = next((coin for coin in coins if dig(coin, ("coin",)) == "USDT"), {})
     used = number(usdt.get("totalPositionIM"))
     free = number(row.get("totalAvailableBalance"))
     if free is None:
@@ -58,10 +61,11 @@ def read_equity(row: Row, scope: str) -> Equity:
     )
 
 
-def read_account_mode(envelope: Row) -> AccountMode:
-    """Read the account-wide margin mode; the position mode is not told here."""
-    said = text(dig(envelope, ("result", "marginMode")))
-    return AccountMode(margin_mode=MODES.get(said), is_hedged=None)
+def order_params(order: OrderRequest) -> Row:
+    """Name the side of a hedge-mode account; ccxt's own `hedged` would drop reduce-only."""
+    return (
+        {"positionIdx": {"long": 1, "short": 2}[order.position_side]} if order.position_side else {}
+    )
 
 
 PROFILE = Profile(
@@ -121,7 +125,8 @@ PROFILE = Profile(
     rows=("result", "list"),
     cursor=("result", "nextPageCursor"),
     cursor_param="cursor",
-    refusal_reasons=("result", "reasons"),
+    refusal=("result", "reasons"),
+    phrases={"10001": {r"position\s*(idx|mode)": "mode"}},
     limit_headers={
         "limit": "X-Bapi-Limit",
         "remaining": "X-Bapi-Limit-Status",
@@ -129,18 +134,26 @@ PROFILE = Profile(
     },
     request_window_s=5,
     batch_size=10,
-    has_demo=True,
+    demo="demo_trading",
+    markets=Endpoint("fetch_markets", "ip"),
     listing_requests=2,
-    client_id_param="clientOrderId",
-    cancel_id_param="orderLinkId",
+    cancel=Endpoint("privatePostV5OrderCancel", "order", LINEAR),
+    cancel_param="orderLinkId",
     lookup_param="orderLinkId",
     server_time=Endpoint("publicGetV5MarketTime", "ip"),
     server_time_ms=("time",),
     tickers=Endpoint("publicGetV5MarketTickers", "ip", LINEAR),
-    account_mode=Endpoint("privateGetV5AccountInfo", "account"),
+    margin_mode=ModeRead(
+        endpoint=Endpoint("privateGetV5AccountInfo", "account"),
+        path=("result", "marginMode"), words=MODES,
+    ),
+    position_mode=ModeRead(
+        endpoint=Endpoint(POSITIONS, "positions", {**LINEAR, "symbol": "BTCUSDT"}),
+        path=("result", "list", "0", "positionIdx"),
+        words={"0": "one_way", "1": "hedge", "2": "hedge"},
+    ),
     equity=Endpoint("privateGetV5AccountWalletBalance", "wallet", {"accountType": "UNIFIED"}),
     positions=Endpoint(POSITIONS, "positions", {**USDT, "limit": "200"}),
-    hedge_probe=Endpoint(POSITIONS, "positions", {**LINEAR, "symbol": "BTCUSDT"}),
     open_orders=Endpoint(ORDER, "orders_read", {**USDT, "limit": "50"}),
     # asked by id, realtime knows lately closed orders too, but loses them when it restarts
     order_lookup=(Endpoint(ORDER, "orders_read", LINEAR), Endpoint(CLOSED, "orders_read", LINEAR)),
@@ -174,5 +187,6 @@ PROFILE = Profile(
         ),
     ),
     read_equity=read_equity,
-    read_account_mode=read_account_mode,
+    order_params=order_params,
+    leverage_params=lambda _mode, _is_hedged: ({},),
 )  # fmt: skip

@@ -74,6 +74,8 @@ class View:
     policy: Policy = Policy()
     margin_mode_wanted: str | None = None
     margin_mode_held: str | None = None
+    allows_reopen: bool = False  # may close and open again to change the margin mode
+    both_sides: tuple[Decimal, Decimal] | None = None  # held long and short at once
     lists_instruments: bool = True  # the venue's list was read: what is not in it is not traded
 
 

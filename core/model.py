@@ -89,12 +89,14 @@ class PositionsRead:
     """One successful read of all positions of an account.
 
     A symbol that is in neither collection is flat. `unreadable` symbols had a row whose size could
-    not be read: they are unknown, and only they.
+    not be read: they are unknown, and only they; among them those of `both_sides`, held long and
+    short at once in hedge mode, where one signed size does not tell what there is.
     """
 
     began_at_ms: int  # our clock, just before the request left
     positions: Mapping[str, Position]
     unreadable: frozenset[str] = frozenset()
+    both_sides: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # long, short
 
     def size_lots(self, symbol: str) -> Decimal | None:
         """Signed size held, 0 when flat, None when the row could not be read."""
@@ -109,7 +111,8 @@ class AccountMode:
     """Account-wide modes; None = the venue keeps it per symbol or did not say."""
 
     margin_mode: str | None  # cross, isolated, portfolio
-    is_hedged: bool | None
+    is_hedged: bool | None  # long and short are held side by side
+    refusal: str = ""  # why nothing can be opened in these modes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +124,9 @@ class OrderRequest:
     size_lots: Decimal  # signed, a multiple of the step
     reduce_only: bool
     limit_price: Decimal | None
-    leverage: Decimal | None = None  # for venues that take it with the order
-    margin_mode: str | None = None
+    leverage: Decimal | None = None  # for venues that take it with the order; None = as it is
+    margin_mode: str | None = None  # likewise
+    position_side: str | None = None  # hedge mode: long or short, what it opens or closes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,12 +185,18 @@ class SetLeverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An order as planned: no client id yet, that comes with the intent."""
+    """An order as planned: no client id yet, that comes with the intent.
+
+    Leverage and margin mode are what the symbol shall have, for venues that take them with the
+    order; None = as they are.
+    """
 
     symbol: str
     size_lots: Decimal  # signed
     reduce_only: bool
     limit_price: Decimal | None = None
+    leverage: Decimal | None = None
+    margin_mode: str | None = None
 
 
 Action = CancelOrders | SetMarginMode | SetLeverage | Order

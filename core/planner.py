@@ -114,7 +114,14 @@ def _orders(gap: Gap, size: Decimal, *, reduce_only: bool) -> tuple[Action, ...]
             widen=reduce_only,
         )
     return tuple(
-        Order(symbol=instrument.symbol, size_lots=piece, reduce_only=reduce_only, limit_price=price)
+        Order(
+            symbol=instrument.symbol,
+            size_lots=piece,
+            reduce_only=reduce_only,
+            limit_price=price,
+            leverage=None if reduce_only else gap.leverage_wanted,
+            margin_mode=None if reduce_only else gap.margin_mode_wanted,
+        )
         for piece in split_lots(size, largest, instrument.step_lots)
     )
 

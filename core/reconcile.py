@@ -27,15 +27,43 @@ def decide(view: View) -> Decision:
             return _nothing(view, "orphan", f"{view.symbol} has no target: it is left alone")
     if view.instrument is None:
         return _not_tradable(view)
+    return _on_a_read(view, view.instrument)
+
+
+def _on_a_read(view: View, instrument: Instrument) -> Decision:
+    if view.both_sides is not None:
+        return _on_both_sides(view, instrument, view.both_sides)
     if view.trust is not Trust.COUNTS or view.read_lots is None:
-        return _on_a_doubtful_read(view, view.instrument)
-    return _on_a_trusted_read(view, view.instrument, view.read_lots)
+        return _on_a_doubtful_read(view, instrument)
+    return _on_a_trusted_read(view, instrument, view.read_lots)
 
 
 def _not_tradable(view: View) -> Decision:
     if view.lists_instruments:
         return _nothing(view, "not_listed", f"{view.symbol} is not listed at this venue")
     return _nothing(view, "no_instrument", "the venue's instruments could not be read yet")
+
+
+def _on_both_sides(view: View, instrument: Instrument, sides: tuple[Decimal, Decimal]) -> Decision:
+    """Open nothing on a symbol held long and short at once; a flatten closes both sides.
+
+    A close of what is ours goes all the same: in hedge mode it cannot touch the other side.
+    """
+    long_lots, short_lots = sides
+    text = (
+        f"{view.symbol} is held long {long_lots} and short {abs(short_lots)} at once: close one"
+        " side by hand, or flatten it"
+    )
+    reason = Reason(code="both_sides", text=text)
+    if view.mode is not Mode.FLATTEN:
+        doubtful = _on_a_doubtful_read(view, instrument)
+        return replace(doubtful, reasons=(reason, *doubtful.reasons[1:]))
+    waiting = _reduction_waits(view)
+    if waiting is not None:
+        return Decision(symbol=view.symbol, reasons=(reason, waiting), wanted_lots=ZERO)
+    made = [plan(_gap(view, instrument, ZERO, side)) for side in sides]
+    actions = tuple(action for one in made for action in one.actions)
+    return Decision(symbol=view.symbol, actions=actions, reasons=(reason,), wanted_lots=ZERO)
 
 
 def leverage_to_set(leverage: Decimal, instrument: Instrument) -> Decimal:

@@ -17,7 +17,7 @@ from account_processors.transport.raw_client import RawClient, Trip, implicit, o
 from account_processors.transport.rows import dig, rows_at, text
 from account_processors.transport.server_clock import ServerClock
 from account_processors.transport.windows import Priority
-from core.errors import NotPlacedError, RateLimitedError, TransientError
+from core.errors import NotPlacedError, RateLimitedError, TradeEngineError, TransientError
 
 READ_TRIES: Final = 2
 MOST_PAGES: Final = 50
@@ -33,12 +33,27 @@ class NoAnswerError(TransientError):
     """The venue did not answer in time: asking again at once would double the wait."""
 
 
+class NotFoundError(TransientError):
+    """The venue's own code says that it does not know what was asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A proper envelope, and when its request left (our clock)."""
 
     envelope: Row
     began_at_ms: int
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What came back from a write: ccxt's unchecked result, and the venue's own reply."""
+
+    result: object = None
+    envelope: object = None
+    error: TradeEngineError | None = None  # the reply has rows that say more than this
+    was_so_already: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +74,7 @@ class Caller:
         return Route(self.venue, self.account, group)
 
     async def read(
-        self, client: RawClient, endpoint: Endpoint, params: Mapping[str, str] | None = None
+        self, client: RawClient, endpoint: Endpoint, params: Mapping[str, object] | None = None
     ) -> Answer:
         """Call an endpoint and check the envelope.
 
@@ -80,22 +95,31 @@ class Caller:
         raise TransientError(f"{self.profile.exchange}: not read")  # never reached
 
     async def read_listing(self, client: RawClient) -> None:
-        """Have ccxt load its markets; raises as `read` does."""
+        """Have ccxt read the contracts into its markets; raises as `read` does."""
+        endpoint = self.profile.markets
         for _ in range(self.profile.listing_requests - 1):
-            await self.limiter.take(self.route("ip"), Priority.READ)
-        await self._ask("ip", client.load_markets)
+            await self.limiter.take(self.route(endpoint.group), Priority.READ)
+        fetch = implicit(client, endpoint.method)
+        markets, _ = await self._ask(endpoint.group, lambda: fetch(dict(endpoint.params)))
+        if not isinstance(markets, list) or not markets:
+            msg = f"{self.profile.exchange}: the reply lists no contract: it was not read"
+            raise TransientError(msg)
+        client.set_markets(markets)
 
     async def read_rows(
-        self, client: RawClient, endpoint: Endpoint, params: Mapping[str, str], what: str
+        self, client: RawClient, endpoint: Endpoint, params: Mapping[str, object], what: str
     ) -> tuple[list[Row], int]:
         """Read all pages of a list; gives the rows and when the first request left."""
-        profile, query = self.profile, dict(params)
+        profile, query = self.profile, dict[str, object](params)
+        path = profile.rows if endpoint.rows is None else endpoint.rows
         rows: list[Row] = []
         began_at_ms = None
         for _ in range(MOST_PAGES):
             answer = await self.read(client, endpoint, query)
             began_at_ms = answer.began_at_ms if began_at_ms is None else began_at_ms
-            page = rows_at(answer.envelope, profile.rows, what)
+            if endpoint.is_null_absent and dig(answer.envelope, path) is None:
+                return rows, began_at_ms
+            page = rows_at(answer.envelope, path, what, is_object=endpoint.is_object)
             rows += page
             cursor = text(dig(answer.envelope, profile.cursor)) if profile.cursor else ""
             if not cursor or not page:
@@ -112,10 +136,11 @@ class Caller:
         *,
         orders: int = 0,
         is_setting: bool = False,
-    ) -> object | None:
-        """Send a write, once; gives ccxt's unchecked result, None for a setting already so.
+    ) -> Written:
+        """Send a write, once.
 
-        `orders` > 0 uses up what was reserved for them. Raises UnknownOutcomeError, RejectedError,
+        `orders` > 0 uses up what was reserved for them; the error of several whose reply has a row
+        for each is handed back, not raised. Raises UnknownOutcomeError, RejectedError,
         NotPlacedError or a child of it, CredentialsError.
         """
         route = self.route(group)
@@ -127,12 +152,14 @@ class Caller:
             await self.limiter.take_reserved(route, priority, orders)
         else:
             await self.limiter.take(route, priority)
-        result, _, verdict = await self._send(route, send, is_write=True)
-        if verdict is not None:
-            if is_setting and verdict.meaning == "already_so":
-                return None
-            raise verdict.error
-        return result
+        result, trip, verdict = await self._send(route, send, is_write=True)
+        if verdict is None:
+            return Written(result=result, envelope=trip.value)
+        if is_setting and verdict.meaning == "already_so":
+            return Written(was_so_already=True)
+        if orders > 1 and isinstance(dig(trip.value, self.profile.order_rows or ("",)), list):
+            return Written(envelope=trip.value, error=verdict.error)
+        raise verdict.error
 
     async def _have_the_time(self) -> None:
         if self.measure_clock is None or not self.server_clock.is_stale:
@@ -145,14 +172,14 @@ class Caller:
             raise NoAnswerError(msg) from None
 
     async def _read_once(self, group: str, send: Callable[[], Awaitable[object]]) -> Answer:
-        result, began_at_ms = await self._ask(group, send)
+        result, trip = await self._ask(group, send)
         name, value = self.profile.success
         if not isinstance(result, Mapping) or text(result.get(name)) != value:
             msg = f"{self.profile.exchange}: the reply to a read has no {name} {value}"
             raise TransientError(msg)
-        return Answer(envelope=result, began_at_ms=began_at_ms)
+        return Answer(envelope=result, began_at_ms=trip.began_at_ms or 0, headers=trip.headers)
 
-    async def _ask(self, group: str, send: Callable[[], Awaitable[object]]) -> tuple[object, int]:
+    async def _ask(self, group: str, send: Callable[[], Awaitable[object]]) -> tuple[object, Trip]:
         await self._have_the_time()
         route = self.route(group)
         await self.limiter.take(route, Priority.READ)
@@ -162,7 +189,7 @@ class Caller:
         if trip.is_garbled or trip.began_at_ms is None:
             msg = f"{self.profile.exchange}: the reply to a read was no JSON"
             raise TransientError(msg)
-        return result, trip.began_at_ms
+        return result, trip
 
     async def _send(
         self, route: Route, send: Callable[[], Awaitable[object]], *, is_write: bool
@@ -200,9 +227,14 @@ class Caller:
         verdict = classify(failure, self.profile)
         if verdict.meaning == "clock":
             self.server_clock.doubt()
-        if type(verdict.error) is TransientError and "RequestTimeout" in failure.names:
-            return Verdict(error=NoAnswerError(str(verdict.error)), meaning=verdict.meaning)
-        return verdict
+        if type(verdict.error) is not TransientError:
+            return verdict
+        kind: type[TransientError] = TransientError
+        if "RequestTimeout" in failure.names:
+            kind = NoAnswerError
+        elif verdict.meaning == "not_found":
+            kind = NotFoundError
+        return Verdict(error=kind(str(verdict.error)), meaning=verdict.meaning)
 
     def _learn(self, route: Route, trip: Trip, verdict: Verdict | None) -> None:
         """Tell the limiter what the reply said of the budget."""
@@ -227,7 +259,9 @@ class Caller:
 
     def _reset_in_ms(self, trip: Trip) -> int | None:
         reset_ms = self._header(trip, "reset_ms")
-        return None if reset_ms is None else reset_ms - self.server_clock.now_ms()
+        if reset_ms is None or self.profile.resets_from_now:
+            return reset_ms
+        return reset_ms - self.server_clock.now_ms()
 
     def _header(self, trip: Trip, what: str) -> int | None:
         said = trip.headers.get(self.profile.limit_headers.get(what, "").lower(), "")
@@ -235,4 +269,6 @@ class Caller:
 
 
 def _is_worth_repeating(error: Exception) -> bool:
-    return isinstance(error, TransientError) and not isinstance(error, NoAnswerError)
+    return isinstance(error, TransientError) and not isinstance(
+        error, NoAnswerError | NotFoundError
+    )

@@ -4,6 +4,7 @@ The rule that decides money: a write is called refused only on a venue's own, kn
 else happened to it (time-out, reset, 5xx, garbage, a code we do not know) leaves it unknown.
 """
 
+import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from http import HTTPStatus
 from typing import Final, Literal
 
 from account_processors.transport.profile import Meaning, Profile
+from account_processors.transport.rows import dig
+from account_processors.transport.rows import text as plain_text
 from core.errors import (
     ClockSkewError,
     CredentialsError,
@@ -44,7 +47,7 @@ HEDGE_TEXT: Final = (
     " the position mode to one-way at the venue, then restart the engine"
 )
 
-_MODE_TEXT = re.compile(r"position\s*(idx|mode)", re.IGNORECASE)
+_MODE_TEXT = re.compile(r"position[\s_]*(idx|mode|side)", re.IGNORECASE)
 _TOO_FREQUENT = re.compile(r"too frequent", re.IGNORECASE)
 _COUNTRY = re.compile(r"your country|restricted (location|region|area)|cloudfront", re.IGNORECASE)
 _CLOSED = re.compile(r"\bmaintenance\b|being upgraded|system upgrade", re.IGNORECASE)
@@ -80,9 +83,9 @@ class Verdict:
 
 def classify(failure: Failure, profile: Profile) -> Verdict:
     """Tell what to do next about a failed call."""
-    code = code_of(failure.text, profile)
-    meaning = _meaning(code, failure, profile)
-    text = _describe(code, failure, profile)
+    code, message = said_by(failure.text, profile)
+    meaning = None if code in ("", profile.success[1]) else profile.meaning(code, message)
+    text = _describe(code, message, failure, profile)
     limited = _rate_limit(meaning, failure, text)
     if limited is not None:
         return limited
@@ -94,14 +97,36 @@ def classify(failure: Failure, profile: Profile) -> Verdict:
     elif failure.is_write:
         error = _write_error(meaning, code, failure, text)
     else:
-        error = _read_error(meaning, failure, text, _message(failure, profile))
+        error = _read_error(meaning, failure, text, message)
     return Verdict(error=error, meaning=meaning)
 
 
-def code_of(text: str, profile: Profile) -> str:
-    """Find the venue's own code in an exception's text, quoted or not; "" = none."""
-    found = re.search(rf'"{re.escape(profile.code_field)}"\s*:\s*"?(-?\d+)', text)
-    return found.group(1) if found else ""
+def said_by(text: str, profile: Profile) -> tuple[str, str]:
+    """Find the venue's own code and message in an exception's text; "" = none.
+
+    A code that only says "see the rows" gives way to that of the first row that failed.
+    """
+    envelope = _json_in(text)
+    code = plain_text(dig(envelope, (profile.code_field,)))
+    message = plain_text(dig(envelope, (profile.message_field,)))
+    if code in profile.wrappers:
+        rows = dig(envelope, profile.order_rows)
+        for row in rows if isinstance(rows, list) else ():
+            inner = plain_text(dig(row, (profile.batch_code,)))
+            if inner not in {"", profile.success[1]}:
+                return inner, plain_text(dig(row, (profile.batch_message,)))
+    if code:
+        return code, message
+    found = re.search(rf'"{re.escape(profile.code_field)}"\s*:\s*"?(-?\d+)', text)  # cut short
+    return found.group(1) if found else "", text
+
+
+def _json_in(text: str) -> object:
+    start = text.find("{")
+    try:
+        return json.loads(text[start:]) if start >= 0 else None
+    except ValueError:
+        return None
 
 
 def scrub(text: str, secrets: Collection[str]) -> str:
@@ -119,15 +144,6 @@ def rejection(meaning: Meaning, code: str, text: str) -> RejectedError:
     if meaning == "mode" and _MODE_TEXT.search(text):
         text = f"{text}: {HEDGE_TEXT}"
     return RejectedError(text, kind=meaning, code=code)
-
-
-def _meaning(code: str, failure: Failure, profile: Profile) -> Meaning | None:
-    if not code or code == profile.success[1]:
-        return None
-    meaning = profile.meaning(code)
-    if meaning == "other" and _MODE_TEXT.search(_message(failure, profile)):
-        return "mode"  # one code for many mistakes; the text tells this one apart
-    return meaning
 
 
 def _rate_limit(meaning: Meaning | None, failure: Failure, text: str) -> Verdict | None:
@@ -207,18 +223,10 @@ def _key_text(meaning: Meaning | None, code: str, profile: Profile) -> str:
     return f"{profile.exchange} {code}: {KEY_REMEDIES[str(meaning)]}; {REMEDY}"
 
 
-def _describe(code: str, failure: Failure, profile: Profile) -> str:
+def _describe(code: str, message: str, failure: Failure, profile: Profile) -> str:
     if code:
-        text = f"{profile.exchange} {code} {_message(failure, profile)}"
+        text = f"{profile.exchange} {code} {message}"
     else:
         status = f"HTTP {failure.status} " if failure.status not in (None, HTTPStatus.OK) else ""
         text = f"{status}{failure.text}"
     return scrub(text, failure.secrets)
-
-
-def _message(failure: Failure, profile: Profile) -> str:
-    # the rest of an envelope has words of its own: totalMaintenanceMargin
-    said = re.search(
-        rf'"{re.escape(profile.message_field)}"\s*:\s*"((?:[^"\\]|\\.)*)"', failure.text
-    )
-    return said.group(1) if said else failure.text

@@ -1,13 +1,14 @@
-"""Our own rate limiter: one budget an address and one an account's endpoint group.
+"""Our own rate limiter: a venue's budgets by address, by account and by endpoint.
 
 ccxt's throttler makes an isolated order wait a full slot and knows of one instance only; venues
-count by address, by account and by endpoint. Nothing waits here while its budget is free.
+count by address, by account and by endpoint, some in tokens of one pool. Nothing waits here while
+its budgets are free.
 """
 
 import asyncio
 import math
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -50,25 +51,34 @@ class Limiter:
     def __init__(self, clock: Clock, *, share: float = ENGINE_SHARE) -> None:
         self._clock = clock
         self._share = share
-        self._budgets: dict[str, dict[str, Budget]] = {}
-        self._windows: dict[Route, Window] = {}
+        self._budgets: dict[str, tuple[Budget, ...]] = {}
+        self._costs: dict[str, Mapping[str, Mapping[str, int]]] = {}
+        self._windows: dict[tuple[str, str, Budget], Window] = {}
         self._breakers: dict[Route, Breaker] = {}
         self._waiters: list[_Waiter] = []
         self._arrivals = 0
         self._timer: asyncio.Task[None] | None = None
 
-    def add_venue(self, venue: str, budgets: Iterable[Budget]) -> None:
-        """Make a venue's documented budgets known; `venue` names one address to be limited."""
-        self._budgets.setdefault(venue, {b.group: b for b in budgets})
+    def add_venue(
+        self,
+        venue: str,
+        budgets: Iterable[Budget],
+        costs: Mapping[str, Mapping[str, int]] | None = None,
+    ) -> None:
+        """Make a venue's documented budgets known; `venue` names one address to be limited.
+
+        `costs` gives the tokens that a request of a group (an order, where it carries some) takes
+        from each budget; a group without a row takes one from the budgets of its own name.
+        """
+        self._budgets.setdefault(venue, tuple(budgets))
+        self._costs.setdefault(venue, costs or {})
 
     def most_orders(self, route: Route, priority: Priority) -> int:
-        """Give how many tokens of the route's group fit at once at best."""
-        window = self._group_window(route)
-        return (
-            self._ip_window(route).allowance(priority)
-            if window is None
-            else window.allowance(priority)
-        )
+        """Give how many orders of the route's group fit at once at best; at least 1."""
+        fits = [w.allowance(priority) // cost for w, cost in self._group_windows(route)]
+        if not fits:
+            fits = [w.allowance(priority) for w in self._ip_windows(route)]
+        return max(1, min(fits))
 
     async def take(self, route: Route, priority: Priority, tokens: int = 1) -> None:
         """Wait for the turn of a request that leaves at once; raises RateLimitedError."""
@@ -119,11 +129,12 @@ class Limiter:
         self, route: Route, *, limit: int | None, remaining: int | None, reset_in_ms: int | None
     ) -> None:
         """Learn from a reply's headers: others may use the same key, tiers may be lower."""
-        window = self._group_window(route)
-        if window is None or limit is None or limit <= 0:
+        told_of = self._told_of(route)
+        if told_of is None or limit is None or limit <= 0:
             return
+        budget, window = told_of
         now_ms = self._clock.monotonic_ms()
-        window.limit = min(window.limit, self._scaled(limit, self._budget(route)))
+        window.limit = min(window.limit, self._scaled(limit, budget))
         if remaining is None:
             return
         window.send(max(0, limit - remaining - window.used(now_ms)), now_ms)
@@ -241,25 +252,38 @@ class Limiter:
         self._pump()
 
     def _needs(self, route: Route, tokens: int) -> tuple[tuple[Window, int], ...]:
-        group = self._group_window(route)
-        request = (self._ip_window(route), 1)
-        return (request,) if group is None else (request, (group, tokens))
+        requests = ((window, 1) for window in self._ip_windows(route))
+        counted = ((window, cost * tokens) for window, cost in self._group_windows(route))
+        return (*requests, *counted)
 
     def _ip_route(self, route: Route) -> Route:
         return Route(route.venue, "", "ip")
 
-    def _ip_window(self, route: Route) -> Window:
-        return self._window(self._ip_route(route), self._budgets[route.venue]["ip"])
+    def _ip_windows(self, route: Route) -> list[Window]:
+        budgets = self._budgets[route.venue]
+        return [self._window(route, budget) for budget in budgets if budget.group == "ip"]
 
-    def _group_window(self, route: Route) -> Window | None:
-        budget = self._budget(route)
-        is_counted = budget is not None and budget.scope == "account" and route.account
-        return self._window(route, budget) if budget is not None and is_counted else None
+    def _group_windows(self, route: Route) -> list[tuple[Window, int]]:
+        return [(self._window(route, budget), cost) for budget, cost in self._counted(route)]
 
-    def _budget(self, route: Route) -> Budget | None:
-        return self._budgets[route.venue].get(route.group)
+    def _counted(self, route: Route) -> list[tuple[Budget, int]]:
+        """List the budgets that count this route, but for the address's, and what it costs."""
+        costs = self._costs[route.venue].get(route.group, {route.group: 1})
+        return [
+            (budget, costs[budget.group])
+            for budget in self._budgets[route.venue]
+            if budget.group in costs
+            and budget.group != "ip"
+            and (budget.scope == "ip" or route.account)
+        ]
 
-    def _window(self, key: Route, budget: Budget) -> Window:
+    def _told_of(self, route: Route) -> tuple[Budget, Window] | None:
+        """Find the window that a reply's headers are about: the account's first."""
+        own = [b for b, _ in self._counted(route) if b.scope == "account"]
+        return (own[0], self._window(route, own[0])) if own else None
+
+    def _window(self, route: Route, budget: Budget) -> Window:
+        key = (route.venue, route.account if budget.scope == "account" else "", budget)
         window = self._windows.get(key)
         if window is None:
             window = Window(
@@ -271,8 +295,8 @@ class Limiter:
             self._windows[key] = window
         return window
 
-    def _scaled(self, limit: int, budget: Budget | None) -> int:
-        return max(1, math.floor(limit * (1 if budget is None else self._part(budget))))
+    def _scaled(self, limit: int, budget: Budget) -> int:
+        return max(1, math.floor(limit * self._part(budget)))
 
     def _part(self, budget: Budget) -> float:
         return self._share if budget.is_shared else 1

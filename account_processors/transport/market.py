@@ -5,6 +5,7 @@ Whoever asks at the same time shares one request; a failure is everybody's and i
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from account_processors.transport.caller import Caller
@@ -50,7 +51,7 @@ class CcxtMarket:
         self.name = f"{profile.exchange}@{address.name}"
         self.loaded: LoadedVenue = load(profile.ccxt_id)
         self.server_clock = ServerClock(transport.clock)
-        transport.limiter.add_venue(self.name, profile.budgets)
+        transport.limiter.add_venue(self.name, profile.budgets, profile.costs)
         self._caller = self.caller_for("")
         self._client: RawClient | None = None
         self._listing: Listing | None = None
@@ -149,10 +150,11 @@ class CcxtMarket:
         return self._listing
 
     async def _measure(self) -> None:
-        endpoint = self.profile.server_time
+        path = self.profile.server_time_ms
+        endpoint = self.profile.server_time or self.profile.tickers
         answer = await self._caller.read(self._public(), endpoint)
         answered_at_ms = self.transport.clock.now_ms()
-        server_ms = number(dig(answer.envelope, self.profile.server_time_ms))
+        server_ms = number(dig(answer.envelope, path)) if path else _date_ms(answer.headers)
         if server_ms is None:
             msg = f"{self.profile.exchange}: the reply does not tell the venue's time"
             raise TransientError(msg)
@@ -163,7 +165,8 @@ class CcxtMarket:
     async def _price(self) -> None:
         began_ms = self._monotonic_ms()
         answer = await self._caller.read(self._public(), self.profile.tickers)
-        rows = rows_at(answer.envelope, self.profile.rows, "tickers")
+        path = self.profile.tickers.rows or self.profile.rows
+        rows = rows_at(answer.envelope, path, "tickers")
         self._prices = (rows, answer.began_at_ms, began_ms)
 
     def _public(self) -> RawClient:
@@ -173,3 +176,12 @@ class CcxtMarket:
 
     def _monotonic_ms(self) -> int:
         return self.transport.clock.monotonic_ms()
+
+
+def _date_ms(headers: Mapping[str, str]) -> int | None:
+    """Read the reply's Date: the second in which it was made, so half a second is its error."""
+    try:
+        made_at = parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        return None
+    return int(made_at.timestamp()) * 1000 + 500

@@ -3,13 +3,15 @@
 ccxt truncates sizes and rounds prices without a word, so whatever it would change is refused here.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from account_processors.transport.caller import Written
 from account_processors.transport.classify import Failure, classify
 from account_processors.transport.profile import Profile
 from account_processors.transport.raw_client import RawClient
-from account_processors.transport.rows import text
+from account_processors.transport.rows import dig, text
 from core.errors import RejectedError, TradeEngineError, UnknownOutcomeError
 from core.model import OrderRequest, PlacedOrder
 
@@ -22,17 +24,21 @@ def unified_order(order: OrderRequest, ccxt_symbol: str, profile: Profile) -> di
     if order.reduce_only:
         params["reduceOnly"] = True
     if order.limit_price is not None:
-        params["timeInForce"] = "IOC"
-    if profile.order_params is not None:
-        params |= profile.order_params(order)
+        params |= profile.ioc_params
+    params |= profile.order_params(order)
     return {
         "symbol": ccxt_symbol,
         "type": "market" if order.limit_price is None else "limit",
         "side": "buy" if order.size_lots > 0 else "sell",
-        "amount": format(abs(order.size_lots), "f"),
+        "amount": plain_number(abs(order.size_lots)),
         "price": None if order.limit_price is None else format(order.limit_price, "f"),
         "params": params,
     }
+
+
+def plain_number(value: Decimal) -> int | str:
+    """Word a number exactly: whole ones as such, as some of ccxt's methods compare them."""
+    return int(value) if value == value.to_integral_value() else format(value.normalize(), "f")
 
 
 def inexact(
@@ -56,13 +62,28 @@ def inexact(
     return RejectedError(said, kind="price")
 
 
-def outcomes(orders: Sequence[OrderRequest], reply: object, profile: Profile) -> list[Outcome]:
-    """Tell what became of each order of a batch, by its place in the reply."""
-    rows = reply if isinstance(reply, list) else []
+def outcomes(orders: Sequence[OrderRequest], written: Written, profile: Profile) -> list[Outcome]:
+    """Tell what became of each order of a batch, by its place in the reply.
+
+    Where the venue called the batch as a whole a failure, its own rows tell, not ccxt.
+    """
+    if written.error is not None:
+        return _of_rows(orders, written, profile)
+    rows = written.result if isinstance(written.result, list) else []
     if len(rows) != len(orders):
         said = f"{profile.exchange}: {len(orders)} orders went out, {len(rows)} were answered"
         return [UnknownOutcomeError(said) for _ in orders]
     return [outcome(order, row, profile) for order, row in zip(orders, rows, strict=True)]
+
+
+def _of_rows(orders: Sequence[OrderRequest], written: Written, profile: Profile) -> list[Outcome]:
+    rows = dig(written.envelope, profile.order_rows)
+    ids = {"id": profile.order.order_id, "clientOrderId": profile.order.client_id}
+    if not isinstance(rows, list) or len(rows) != len(orders):
+        error = written.error or UnknownOutcomeError("the batch was not answered")
+        return [error for _ in orders]
+    replies = ({**{k: dig(r, (n,)) for k, n in ids.items()}, "info": r} for r in rows)
+    return [outcome(o, reply, profile) for o, reply in zip(orders, replies, strict=True)]
 
 
 def outcome(order: OrderRequest, reply: object, profile: Profile) -> Outcome:
@@ -72,20 +93,21 @@ def outcome(order: OrderRequest, reply: object, profile: Profile) -> Outcome:
     if client_id not in {"", order.client_id}:
         said = f"{order.client_id}: the reply is about another order, {client_id}"
         return UnknownOutcomeError(said)
-    refusal = _refusal(row.get("info"), profile)
-    if refusal is not None:
-        return refusal
+    refused = refusal(row.get("info"), profile)
+    if refused is not None:
+        return refused
     if order_id:
         return PlacedOrder(client_id=order.client_id, order_id=order_id)
     return UnknownOutcomeError(f"{order.client_id}: the reply has no order id")
 
 
-def _refusal(info: object, profile: Profile) -> TradeEngineError | None:
+def refusal(info: object, profile: Profile) -> TradeEngineError | None:
+    """Tell what one order's row of a reply says against it; None = nothing."""
     if not isinstance(info, Mapping):
         return None
     code = text(info.get(profile.batch_code))
     if code in {"", profile.success[1]}:
         return None
-    message = text(info.get(profile.batch_message)).replace('"', "'")
-    said = f'"{profile.code_field}":{code},"{profile.message_field}":"{message}"'
+    message = text(info.get(profile.batch_message))
+    said = json.dumps({profile.code_field: code, profile.message_field: message})
     return classify(Failure(names=(), text=said, is_write=True), profile).error

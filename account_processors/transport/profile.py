@@ -4,14 +4,16 @@ Rows are read by these tables and not by ccxt's unified parsers, which turn what
 into None and every size into a float. An empty field name means that the venue has no such field.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from core.model import AccountMode, Equity, OrderRequest, OrderStatus
+from core.model import Equity, OrderRequest, OrderStatus
 
 Row = Mapping[str, object]
 BudgetScope = Literal["ip", "account"]
+MarginMode = Literal["cross", "isolated", "portfolio"]
 
 # what a venue's code means for what we do next; see classify.py
 Meaning = Literal[
@@ -23,7 +25,10 @@ Meaning = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How many requests (orders, for a write group) a venue allows in a sliding window."""
+    """How many requests (orders, for a write group) a venue allows in a sliding window.
+
+    The group `ip` counts every request; several budgets may bear one group's name.
+    """
 
     group: str
     limit: int
@@ -40,7 +45,20 @@ class Endpoint:
 
     method: str
     group: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
+    rows: tuple[str, ...] | None = None  # where its list is; None = where the venue's lists are
+    is_object: bool = False  # one object stands where others have a list
+    is_filtered: bool = True  # a look-up here answers about the asked order alone
+    is_null_absent: bool = False  # null where the list should be says that there is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeRead:
+    """Where a mode is told, and what the venue's words for it mean."""
+
+    endpoint: Endpoint
+    path: tuple[str, ...]  # into the envelope; a number is a place in a list
+    words: Mapping[str, str]  # cross, isolated, portfolio; hedge, one_way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,39 +68,44 @@ class InstrumentFields:
     step: str
     minimum: str
     max_market: str
-    min_notional: str
     tick: str
     max_leverage: str
-    leverage_step: str
     status: str
     trading_status: str
+    min_notional: str = ""
+    leverage_step: str = ""  # 1 where empty
     contract_size: str = ""  # 1 where empty
+    allowed: str = ""  # must be true there for orders by API
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickerFields:
-    """Names in a raw ticker row."""
+    """Names in a raw ticker row; without a mark price the middle of bid, ask and last is it."""
 
     symbol: str
-    mark: str
     last: str
     bid: str
     ask: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionFields:
-    """Names in a raw position row; `sides` gives the sign of an unsigned size."""
+    """Names in a raw position row.
+
+    `sides` gives the sign of an unsigned size, 0 where the size is signed already.
+    """
 
     symbol: str
     size: str
-    side: str
-    sides: Mapping[str, int]
     entry: str
-    mark: str
     leverage: str
-    unrealized_pnl: str
+    side: str = ""
+    sides: Mapping[str, int] = field(default_factory=dict)
+    mark: str = ""
+    unrealized_pnl: str = ""
     margin_mode: str = ""
+    margin_modes: Mapping[str, str] = field(default_factory=dict)  # their words: ours
     hedge: str = ""  # holds one of `one_way` unless the account is in hedge mode
     one_way: frozenset[str] = frozenset()
 
@@ -99,11 +122,12 @@ class OrderFields:
     size: str
     filled: str
     status: str
-    statuses: Mapping[str, OrderStatus]
+    statuses: Mapping[str, OrderStatus]  # "filled" short of the size is canceled
     average_price: str
     reduce_only: str
     updated_ms: str
-    reason: str
+    reason: str = ""
+    reduces: frozenset[str] = frozenset({"true"})  # values of `reduce_only` that mean yes
     no_reason: str = ""  # what stands there when all is well
     origin: str = ""  # who made the order
     liquidations: frozenset[str] = frozenset()  # values there that mean the venue took it away
@@ -123,38 +147,63 @@ class Profile:
     code_field: str
     message_field: str
     rows: tuple[str, ...]  # where in an envelope the list is
-    cursor: tuple[str, ...]  # and the next page's cursor; () = one page
-    cursor_param: str
     request_window_s: int  # how long after its timestamp a request may still be taken
-    batch_size: int  # most orders in one request; 1 = no batch endpoint
-    client_id_param: str  # how a client id is told to ccxt's create_order
-    cancel_id_param: str  # and to its cancel_order
-    server_time: Endpoint
-    server_time_ms: tuple[str, ...]  # path to the venue's clock in that reply
+    markets: Endpoint  # ccxt's own method that reads the contracts
     equity: Endpoint
     positions: Endpoint
     tickers: Endpoint
-    order_lookup: tuple[Endpoint, ...]  # asked in turn; none knows the id = unknown to the venue
     open_orders: Endpoint
     recent_orders: tuple[Endpoint, ...]
-    account_mode: Endpoint
+    order_lookup: tuple[Endpoint, ...]  # asked in turn; none knows the id = unknown to the venue
+    lookup_param: str  # names the client id there
+    cancel: Endpoint
+    cancel_param: str  # names the client id there
     instrument: InstrumentFields
     ticker: TickerFields
     position: PositionFields
     order: OrderFields
-    read_equity: Callable[[Row, str], Equity]  # hook: a row and the scope `usdt` or `account`
-    read_account_mode: Callable[[Row], AccountMode]  # hook: the whole envelope
-    has_demo: bool = False
-    listing_requests: int = 1  # what ccxt's load_markets sends
-    lookup_param: str = "clientOrderId"  # of the endpoints that look an order up
+    read_equity: Callable[[Sequence[Row], str], Equity]  # hook: rows, scope `usdt` or `account`
+    # hook: what goes with an order; margin mode, leverage and side are filled in
+    order_params: Callable[[OrderRequest], Mapping[str, object]]
+    # hook: one set of parameters a request that sets leverage, by margin mode and hedge mode
+    leverage_params: Callable[[str | None, bool], tuple[Mapping[str, object], ...]]
+    costs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # group: {budget: tokens}
+    phrases: Mapping[str, Mapping[str, Meaning]] = field(default_factory=dict)  # code: {text: ...}
+    wrappers: frozenset[str] = frozenset()  # codes that say "see the rows"
+    order_rows: tuple[str, ...] = ()  # where a reply to orders has a row for each
+    cursor: tuple[str, ...] = ()  # where the next page's cursor is; () = one page
+    cursor_param: str = ""
+    listing_requests: int = 1  # what reading the contracts sends
+    batch_size: int = 1  # most orders in one request; 1 = no batch endpoint
+    batches_one_symbol: bool = False  # the orders of a batch must be of one symbol
+    client_id_param: str = "clientOrderId"  # how a client id is told to ccxt's create_order
+    ioc_params: Mapping[str, object] = field(default_factory=lambda: {"timeInForce": "IOC"})
+    holds_sides: bool = True  # False: accounts in hedge mode open nothing
     symbol_param: str = "symbol"
+    cancels_are_lists: bool = False  # the body of a cancel is a list
+    server_time: Endpoint | None = None
+    server_time_ms: tuple[str, ...] = ()  # path to the clock; () = the reply's Date header
+    margin_mode: ModeRead | None = None  # account-wide; None = by symbol
+    symbol_margin_mode: ModeRead | None = None  # of a flat symbol
+    position_mode: ModeRead | None = None
+    orders_bear_mode: bool = False  # the margin mode goes with each order
+    sets_margin_mode: bool = True  # False: it is chosen with the order that opens
+    flat_margin_mode: MarginMode | None = None  # what an order gets where nothing else says
+    demo: Literal["", "demo_trading", "sandbox"] = ""  # ccxt's switch
     limit_headers: Mapping[str, str] = field(default_factory=dict)  # limit, remaining, reset_ms
-    refusal_reasons: tuple[str, ...] = ()  # path in a reply of success whose list tells refusals
+    resets_from_now: bool = False  # reset_ms is a span, not a time
+    refusal: tuple[str, ...] = ()  # path in a reply of success; false or a list there is a no
     batch_code: str = "code"  # names in one order's row of a batch reply
     batch_message: str = "msg"
-    hedge_probe: Endpoint | None = None  # tells the position mode while nothing is held
-    order_params: Callable[[OrderRequest], Mapping[str, object]] | None = None  # hook
+    docs: str = ""  # where the venue explains its keys
 
-    def meaning(self, code: str) -> Meaning | None:
+    def cancel_body(self, query: Mapping[str, object]) -> object:
+        """Word a cancel as the venue's endpoint wants it."""
+        return [query] if self.cancels_are_lists else query
+
+    def meaning(self, code: str, message: str = "") -> Meaning | None:
         """Tell what a code of this venue means; None = a code nobody described to us."""
+        for phrase, meaning in self.phrases.get(code, {}).items():
+            if re.search(phrase, message, re.IGNORECASE):
+                return meaning
         return next((m for m, codes in self.codes.items() if code in codes.split()), None)

@@ -17,7 +17,7 @@ from account_processors.transport.profile import Profile
 from account_processors.transport.server_clock import ServerClock
 from account_processors.transport.session import HttpPool
 
-Method = Callable[[Mapping[str, str]], Awaitable[object]]
+Method = Callable[[object], Awaitable[object]]
 
 
 @dataclass(slots=True)
@@ -29,6 +29,7 @@ class Trip:
     headers: dict[str, str] = field(default_factory=dict)  # names in lower case
     replies: int = 0
     parsed: int = 0
+    value: object = None  # of the last reply that was JSON
 
     @property
     def is_garbled(self) -> bool:
@@ -40,14 +41,13 @@ class RawClient(Protocol):
     """The part of a ccxt instance that we use; what it returns is to be checked, hence object."""
 
     markets: Mapping[str, Mapping[str, object]] | None
-    load_markets: Callable[[], Awaitable[object]]
+    set_markets: Callable[[list[object]], object]
     set_markets_from_exchange: Callable[["RawClient"], None]
     amount_to_precision: Callable[[str, str], str]
     price_to_precision: Callable[[str, str], str]
     create_order: Callable[..., Awaitable[object]]  # by name: symbol, type, side, amount, price
     create_orders: Callable[[list[dict[str, object]]], Awaitable[object]]
-    cancel_order: Callable[[str | None, str, Mapping[str, str]], Awaitable[object]]
-    set_leverage: Callable[[str, str], Awaitable[object]]
+    set_leverage: Callable[[int | str, str, Mapping[str, object]], Awaitable[object]]
     set_margin_mode: Callable[[str, str], Awaitable[object]]
     close: Callable[[], Awaitable[None]]
 
@@ -65,6 +65,7 @@ class Address:
         return self.base_url or ("demo" if self.is_demo else "live")
 
 
+MOST_AHEAD_MS = 500  # venues take times up to a second ahead
 _TRIP: ContextVar[Trip | None] = ContextVar("trip", default=None)
 
 
@@ -112,9 +113,10 @@ def make_client(  # noqa: PLR0913 - the parts of one client
     client.enableLastHttpResponse = client.enableLastJsonResponse = False
     client.enableLastResponseHeaders = False
     client.has["fetchCurrencies"] = False  # the only switch for a signed call in load_markets
-    client.milliseconds = server_clock.now_ms
-    if address.is_demo and not address.base_url:
-        client.enable_demo_trading(True)  # overwrites the URLs, so before the redirect
+    client.milliseconds = _never_twice(server_clock.now_ms)
+    if address.is_demo and not address.base_url:  # overwrites the URLs, so before the redirect
+        switch = {"demo_trading": "enable_demo_trading", "sandbox": "set_sandbox_mode"}
+        getattr(client, switch[profile.demo])(True)
     if address.base_url:
         client.urls["api"] = _redirected(client.urls["api"], address.base_url)
     _watch(client, server_clock)
@@ -142,10 +144,25 @@ def _watch(client: Any, server_clock: ServerClock) -> None:  # noqa: ANN401 - cc
         trip = _TRIP.get()
         if trip is not None:
             trip.parsed += 1
+            trip.value = value
         return value
 
     client.fetch, client.on_rest_response = fetch, on_rest_response
     client.on_json_response = on_json_response
+
+
+def _never_twice(now_ms: Callable[[], int]) -> Callable[[], int]:
+    """Give times that only grow: some venues take a request's time for its nonce."""
+    last_ms = 0
+
+    def milliseconds() -> int:
+        nonlocal last_ms
+        now = now_ms()
+        # a burst may run ahead a little; a clock that was set back starts afresh
+        last_ms = last_ms + 1 if now <= last_ms <= now + MOST_AHEAD_MS else now
+        return last_ms
+
+    return milliseconds
 
 
 def _redirected(urls: object, base_url: str) -> object:

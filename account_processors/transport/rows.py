@@ -15,17 +15,20 @@ from account_processors.transport.profile import (
     TickerFields,
 )
 from core.errors import TransientError
-from core.model import ZERO, Instrument, OrderState, Position, Ticker
+from core.model import ZERO, Instrument, OrderState, OrderStatus, Position, PositionsRead, Ticker
 
 SymbolOf = Callable[[str], str]
 
 
 def dig(row: object, path: Iterable[str]) -> object:
-    """Follow a path of keys; None where it ends early."""
+    """Follow a path of keys, and of places in lists; None where it ends early."""
     for key in path:
-        if not isinstance(row, Mapping):
+        if isinstance(row, list) and key.isdigit():
+            row = row[int(key)] if int(key) < len(row) else None
+        elif isinstance(row, Mapping):
+            row = row.get(key)
+        else:
             return None
-        row = row.get(key)
     return row
 
 
@@ -41,15 +44,22 @@ def number(value: object) -> Decimal | None:
 
 
 def text(value: object) -> str:
-    """Read an identifier: text or a whole number; "" for anything else."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return str(value)
+    """Read an identifier: text, a whole number, true or false; "" for anything else."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int) else ""
 
 
-def rows_at(envelope: object, path: Sequence[str], what: str) -> list[Row]:
-    """Take the list of objects at `path`. Raises TransientError when it is not there."""
+def rows_at(
+    envelope: object, path: Sequence[str], what: str, *, is_object: bool = False
+) -> list[Row]:
+    """Take the list of objects at `path`, or the one object that shall stand there.
+
+    Raises TransientError when it is not there.
+    """
     found = dig(envelope, path)
+    if is_object and isinstance(found, Mapping):
+        found = [found]
     if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
         msg = f"{what}: the reply has no list at {'.'.join(path)}: it was not read"
         raise TransientError(msg)
@@ -80,7 +90,8 @@ def read_instrument(row: Row, fields: InstrumentFields, symbol: str) -> Instrume
         tick_size=tick,
         max_leverage=max_leverage,
         leverage_step=leverage_step if leverage_step and leverage_step > 0 else Decimal(1),
-        is_trading=text(dig(row, fields.status.split("."))) == fields.trading_status,
+        is_trading=text(dig(row, fields.status.split("."))) == fields.trading_status
+        and (not fields.allowed or row.get(fields.allowed) is True),
     )
 
 
@@ -91,28 +102,30 @@ def read_ticker(row: Row, fields: TickerFields, symbol: str, read_at_ms: int) ->
         found = number(row.get(name))
         return found if found and found > 0 else None
 
-    mark_price = price(fields.mark)
+    last, bid, ask = price(fields.last), price(fields.bid), price(fields.ask)
+    mark_price = price(fields.mark) if fields.mark else _middle(last, bid, ask)
     if mark_price is None:
         return None
     return Ticker(
         symbol=symbol,
         mark_price=mark_price,
-        last_price=price(fields.last),
-        bid_price=price(fields.bid),
-        ask_price=price(fields.ask),
+        last_price=last,
+        bid_price=bid,
+        ask_price=ask,
         read_at_ms=read_at_ms,
     )
 
 
 def read_positions(
-    rows: Iterable[Row], fields: PositionFields, symbol_of: SymbolOf
-) -> tuple[dict[str, Position], frozenset[str]]:
-    """Read all rows into positions by our symbol, and the symbols whose size is unreadable.
+    rows: Iterable[Row], fields: PositionFields, symbol_of: SymbolOf, began_at_ms: int
+) -> PositionsRead:
+    """Read all rows, positions by our symbol; a symbol whose size is unreadable is named.
 
     Raises TransientError for a row without a symbol: it could be any symbol's.
     """
     positions: dict[str, Position] = {}
     unreadable: set[str] = set()
+    both: dict[str, tuple[Decimal, Decimal]] = {}
     for row in rows:
         raw_symbol = text(row.get(fields.symbol))
         if not raw_symbol:
@@ -120,14 +133,25 @@ def read_positions(
             raise TransientError(msg)
         symbol = symbol_of(raw_symbol)
         position = _read_position(row, fields, symbol)
+        other = positions.get(symbol)
         if position is None:
             unreadable.add(symbol)
-        elif position.size_lots or position.is_hedged:
-            joined = _joined(positions.get(symbol), position)
-            unreadable.update([symbol] if joined is None else [])
-            positions[symbol] = joined or position
-    readable = {s: p for s, p in positions.items() if s not in unreadable}
-    return readable, frozenset(unreadable)
+        elif not position.size_lots:
+            continue
+        elif other is None or other.size_lots == position.size_lots:  # or two pages tell it twice
+            positions[symbol] = position
+        elif other.size_lots * position.size_lots < 0 and symbol not in both:
+            sizes = sorted((other.size_lots, position.size_lots))
+            both[symbol] = (sizes[1], sizes[0])
+        else:
+            unreadable.add(symbol)
+    unclear = unreadable | set(both)
+    return PositionsRead(
+        began_at_ms=began_at_ms,
+        positions={s: p for s, p in positions.items() if s not in unclear},
+        unreadable=frozenset(unclear),
+        both_sides={s: sizes for s, sizes in both.items() if s not in unreadable},
+    )
 
 
 def read_orders(
@@ -143,9 +167,9 @@ def _read_position(row: Row, fields: PositionFields, symbol: str) -> Position | 
         return None
     if fields.sides and size:
         sign = fields.sides.get(text(row.get(fields.side)))
-        if sign is None or size < 0:
+        if sign is None or (sign and size < 0):
             return None  # a size whose side is not known may be either
-        size *= sign
+        size *= sign or 1
     hedge = text(row.get(fields.hedge)) if fields.hedge else ""
     margin_mode = text(row.get(fields.margin_mode)) if fields.margin_mode else ""
     return Position(
@@ -154,21 +178,16 @@ def _read_position(row: Row, fields: PositionFields, symbol: str) -> Position | 
         entry_price=_positive(row.get(fields.entry)),
         mark_price=_positive(row.get(fields.mark)),
         leverage=_positive(row.get(fields.leverage)),
-        margin_mode=margin_mode.lower() or None,
+        margin_mode=fields.margin_modes.get(margin_mode, margin_mode).lower() or None,
         unrealized_pnl_usdt=number(row.get(fields.unrealized_pnl)),
         is_hedged=bool(hedge) and hedge not in fields.one_way,
     )
 
 
-def _joined(first: Position | None, second: Position) -> Position | None:
-    """Join the two sides of a hedged symbol; None when two pages tell different sizes."""
-    if first is None:
-        return second
-    if not (first.is_hedged or second.is_hedged):
-        return second if first.size_lots == second.size_lots else None
-    return Position(
-        symbol=second.symbol, size_lots=first.size_lots + second.size_lots, is_hedged=True
-    )
+def _middle(*prices: Decimal | None) -> Decimal | None:
+    """The middle of three prices: one print off the book does not move it."""
+    known = sorted(price for price in prices if price is not None)
+    return known[1] if len(known) == len(prices) else None
 
 
 def _positive(value: object) -> Decimal | None:
@@ -184,7 +203,9 @@ def _read_order(row: Row, fields: OrderFields, symbol_of: SymbolOf, what: str) -
     if not (order_id and raw_symbol) or size is None or filled is None or not sign or not status:
         msg = f"{what}: an order row lacks id, symbol, side, size, fill or status: it was not read"
         raise TransientError(msg)
-    reduce_only = row.get(fields.reduce_only)
+    if status is OrderStatus.FILLED and filled != size:
+        status = OrderStatus.CANCELED  # "done" is all that some venues say
+    reduces = text(row.get(fields.reduce_only))
     updated_ms = number(row.get(fields.updated_ms))
     return OrderState(
         client_id=text(row.get(fields.client_id)),
@@ -194,8 +215,10 @@ def _read_order(row: Row, fields: OrderFields, symbol_of: SymbolOf, what: str) -
         filled_lots=filled * sign,
         status=status,
         average_price=_positive(row.get(fields.average_price)),
-        reduce_only=reduce_only if isinstance(reduce_only, bool) else None,
+        reduce_only=reduces in fields.reduces if reduces else None,
         updated_at_ms=None if updated_ms is None else int(updated_ms),
-        reason=text(row.get(fields.reason)).removeprefix(fields.no_reason),
+        reason=""
+        if text(row.get(fields.reason)) == fields.no_reason
+        else text(row.get(fields.reason)),
         is_liquidation=text(row.get(fields.origin)) in fields.liquidations,
     )

@@ -59,6 +59,7 @@ class AccountDesk:
         default_factory=dict
     )  # at the rate budget, by kind
     leverage_at_ms: dict[str, int] = field(default_factory=dict)
+    margin_modes: dict[str, str] = field(default_factory=dict)  # of flat symbols, as set
     looked_up: set[str] = field(default_factory=set)  # client ids whose look-up is under way
     refused_credentials: CredentialsError | None = None  # the last refusal of a write
     write_refusals: int = 0  # writes refused for the key since one was taken

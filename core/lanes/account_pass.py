@@ -153,7 +153,7 @@ class AccountPass:
         if state.read is not None:
             names.update(
                 symbol
-                for symbol in state.read.positions
+                for symbol in (*state.read.positions, *state.read.both_sides)
                 if desk.gate.brakes(desk.name, symbol).mode is Mode.FLATTEN
             )
         return sorted(names)
@@ -214,6 +214,8 @@ class AccountPass:
         mode, mode_reason = self._mode(symbol)
         margin_mode = desk.account.margin_mode
         known_mode = desk.mode.margin_mode if desk.mode is not None else None
+        row = None if state.read is None else state.read.positions.get(symbol)
+        own_mode = desk.margin_modes.get(symbol) if row is None else row.margin_mode
         return View(
             symbol=symbol,
             now_ms=desk.now_ms(),
@@ -237,7 +239,9 @@ class AccountPass:
             blockers=self._account_blockers(),
             policy=self._policy,
             margin_mode_wanted=None if margin_mode == "keep" else margin_mode,
-            margin_mode_held=known_mode,
+            margin_mode_held=own_mode or known_mode,
+            allows_reopen=desk.account.allow_reopen,
+            both_sides=None if state.read is None else state.read.both_sides.get(symbol),
         )
 
     def _mode(self, symbol: str) -> tuple[Mode, str]:
@@ -253,7 +257,7 @@ class AccountPass:
         desk, state = self._desk, self._state
         if state.read is None:
             return
-        names = {*state.symbols, *state.read.positions, ""}
+        names = {*state.symbols, *state.read.positions, *state.read.both_sides, ""}
         flattens = {s: desk.gate.brakes(desk.name, s).flatten for s in names}
         unfinished = {
             flattens[s]
@@ -267,9 +271,8 @@ class AccountPass:
     def _account_blockers(self) -> tuple[Reason, ...]:
         found = [] if self._desk.blocker is None else [self._desk.blocker]
         mode = self._desk.mode
-        if mode is not None and mode.is_hedged:
-            text = "the account is in hedge mode: switch it to one-way mode at the venue"
-            found.append(Reason(code="hedge_mode", text=text))
+        if mode is not None and mode.refusal:
+            found.append(Reason(code="hedge_mode", text=mode.refusal))
         return tuple(found)
 
     def _keep_entries(self, decisions: Mapping[str, Decision]) -> bool:

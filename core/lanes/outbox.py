@@ -173,6 +173,8 @@ def _request(client_id: str, order: Order) -> OrderRequest:
         size_lots=order.size_lots,
         reduce_only=order.reduce_only,
         limit_price=order.limit_price,
+        leverage=order.leverage,
+        margin_mode=order.margin_mode,
     )
 
 

@@ -183,8 +183,11 @@ class Sender:
                         await desk.venue.set_margin_mode(symbol, action.margin_mode)
                         if desk.mode is not None and desk.mode.margin_mode is not None:
                             desk.mode = replace(desk.mode, margin_mode=action.margin_mode)
+                        else:
+                            desk.margin_modes[symbol] = action.margin_mode
                 except TradeEngineError as error:
                     desk.leverage.pop(symbol, None)  # unknown now
+                    desk.margin_modes.pop(symbol, None)
                     self._refuse(symbol, f"{type(action).__name__}: {error}")
                     desk.events.alert(
                         f"not_prepared/{desk.name}/{symbol}",

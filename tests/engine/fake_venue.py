@@ -128,7 +128,8 @@ class FakeVenue:
         await self._travel("connect")
         if self.connect_error is not None:
             raise self.connect_error
-        return AccountMode(margin_mode="cross", is_hedged=self.is_hedged)
+        refusal = "the account is in hedge mode" if self.is_hedged else ""  # as if not supported
+        return AccountMode(margin_mode="cross", is_hedged=self.is_hedged, refusal=refusal)
 
     async def fetch_equity(self) -> Equity:
         await self._travel("equity")

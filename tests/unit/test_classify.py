@@ -11,7 +11,7 @@ from account_processors.transport.classify import (
     Failure,
     Verdict,
     classify,
-    code_of,
+    said_by,
     scrub,
 )
 from core.errors import (
@@ -141,7 +141,7 @@ def test_the_table_covers_every_recorded_answer() -> None:
 def test_a17_a_code_is_found_quoted_or_not(quoted: str) -> None:
     text = f'bybit {{"retCode":{quoted},"retMsg":"leverage not modified"}}'
 
-    assert code_of(text, PROFILE) == "110043"
+    assert said_by(text, PROFILE) == ("110043", "leverage not modified")
     assert judged(text, "BadRequest").meaning == "already_so"
 
 

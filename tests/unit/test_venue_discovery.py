@@ -66,14 +66,18 @@ def test_a_venue_names_methods_that_ccxt_has_and_budgets_that_exist(name: str) -
     profile = PROFILES[name]
     venue_class = load(profile.ccxt_id).venue_class
     groups = {budget.group for budget in profile.budgets}
+    modes = (profile.margin_mode, profile.symbol_margin_mode, profile.position_mode)
     endpoints = [
-        *(profile.server_time, profile.tickers, profile.account_mode, profile.equity),
-        *(profile.positions, profile.open_orders, *profile.order_lookup, *profile.recent_orders),
-        *([profile.hedge_probe] if profile.hedge_probe else []),
+        *(profile.tickers, profile.markets, profile.equity, profile.positions, profile.cancel),
+        *(profile.open_orders, *profile.order_lookup, *profile.recent_orders),
+        *(mode.endpoint for mode in modes if mode is not None),
+        *([profile.server_time] if profile.server_time else []),
     ]
 
     assert [e.method for e in endpoints if not hasattr(venue_class, e.method)] == []
-    assert {e.group for e in endpoints} | {"ip", "order", "leverage", "margin_mode"} <= groups
+    used = {e.group for e in endpoints} | {"ip", "order", "leverage", "margin_mode"}
+    assert used <= groups | set(profile.costs)
+    assert {name for costs in profile.costs.values() for name in costs} <= groups
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from account_processors.bybit import PROFILE
+from account_processors.transport.caller import Written
 from account_processors.transport.ccxt_loading import load
 from account_processors.transport.placing import inexact, outcome, outcomes, unified_order
 from core.errors import RejectedError, UnknownOutcomeError
@@ -130,7 +131,7 @@ def test_each_order_of_a_batch_has_its_own_outcome() -> None:
         {"id": "x1", "clientOrderId": "te1", "info": {"orderId": "x1"}},
         {"id": "", "info": {"code": 110007, "msg": 'ab "not" enough'}},
     ]
-    placed, refused = outcomes([ONE, TWO], reply, PROFILE)
+    placed, refused = outcomes([ONE, TWO], Written(result=reply), PROFILE)
 
     assert placed == PlacedOrder(client_id="te1", order_id="x1")
     assert isinstance(refused, RejectedError)
@@ -139,6 +140,6 @@ def test_each_order_of_a_batch_has_its_own_outcome() -> None:
 
 @pytest.mark.parametrize("reply", [[], None, "x", [{"id": "x1"}], {"id": "x1"}])
 def test_a_batch_that_was_not_answered_in_full_is_unknown_as_a_whole(reply: object) -> None:
-    found = outcomes([ONE, TWO], reply, PROFILE)
+    found = outcomes([ONE, TWO], Written(result=reply), PROFILE)
 
     assert [type(one) for one in found] == [UnknownOutcomeError, UnknownOutcomeError]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_processors.bybit import PROFILE, read_account_mode, read_equity
+from account_processors.bybit import PROFILE, read_equity
 from account_processors.transport.rows import (
+    dig,
     number,
     read_instrument,
     read_orders,
@@ -47,7 +48,8 @@ WALLET = {
 
 
 def positions_of(*rows: dict[str, object]) -> tuple[dict[str, Position], frozenset[str]]:
-    return read_positions(rows, PROFILE.position, lambda raw: raw)
+    read = read_positions(rows, PROFILE.position, lambda raw: raw, 0)
+    return dict(read.positions), read.unreadable
 
 
 def test_a_position_is_read_exactly() -> None:
@@ -102,13 +104,25 @@ def test_a_row_without_a_symbol_fails_the_read() -> None:
         positions_of({**POSITION, "symbol": None})
 
 
-def test_a15_both_sides_of_a_hedged_symbol_are_told() -> None:
+def test_a15_a_hedged_side_that_is_held_alone_is_an_ordinary_position() -> None:
+    long = {**POSITION, "positionIdx": 1, "size": "0", "side": ""}
+    short = {**POSITION, "positionIdx": 2, "side": "Sell", "size": "0.1"}
+    held, unreadable = positions_of(long, short)
+
+    assert not unreadable
+    assert held["BTCUSDT"].is_hedged
+    assert held["BTCUSDT"].size_lots == Decimal("-0.1")
+
+
+def test_a15_both_sides_of_a_hedged_symbol_are_told_and_no_sum_is_made_of_them() -> None:
     long = {**POSITION, "positionIdx": 1, "size": "0.3"}
     short = {**POSITION, "positionIdx": 2, "side": "Sell", "size": "0.1"}
-    held, _ = positions_of(long, short)
+    read = read_positions([short, long], PROFILE.position, lambda raw: raw, 7)
 
-    assert held["BTCUSDT"].is_hedged
-    assert held["BTCUSDT"].size_lots == Decimal("0.2")
+    assert read.both_sides == {"BTCUSDT": (Decimal("0.3"), Decimal("-0.1"))}
+    assert read.size_lots("BTCUSDT") is None
+    assert read.positions == {}
+    assert read.began_at_ms == 7
 
 
 def test_two_pages_that_tell_different_sizes_are_unknown() -> None:
@@ -131,7 +145,7 @@ def test_a1_a_reply_without_a_list_is_an_error_never_empty(reply: object) -> Non
 
 
 def test_a20_equity_includes_unrealised_pnl_from_one_reply() -> None:
-    equity = read_equity(WALLET, "usdt")
+    equity = read_equity([WALLET], "usdt")
 
     assert equity.equity_usdt == Decimal("1010.5")
     assert equity.free_margin_usdt == 800
@@ -140,7 +154,7 @@ def test_a20_equity_includes_unrealised_pnl_from_one_reply() -> None:
 
 
 def test_the_account_scope_takes_the_whole_account() -> None:
-    equity = read_equity(WALLET, "account")
+    equity = read_equity([WALLET], "account")
 
     assert equity.equity_usdt == 2000
     assert equity.unrealized_pnl_usdt == 11
@@ -150,17 +164,17 @@ def test_the_account_scope_takes_the_whole_account() -> None:
 def test_an_equity_that_cannot_be_read_is_unknown_not_zero(empty: object) -> None:
     row = {**WALLET, "totalEquity": empty, "coin": [{**COIN, "equity": empty}]}
 
-    assert read_equity(row, "usdt").equity_usdt is None
-    assert read_equity(row, "account").equity_usdt is None
+    assert read_equity([row], "usdt").equity_usdt is None
+    assert read_equity([row], "account").equity_usdt is None
 
 
 @pytest.mark.parametrize("coins", [[], None, [None], [{"coin": "BTC", "equity": "1"}]])
 def test_a_wallet_without_a_usdt_row_is_unknown_not_zero(coins: object) -> None:
-    assert read_equity({**WALLET, "coin": coins}, "usdt").equity_usdt is None
+    assert read_equity([{**WALLET, "coin": coins}], "usdt").equity_usdt is None
 
 
 def test_isolated_margin_has_no_account_wide_figures_the_coin_s_then_tell() -> None:
-    equity = read_equity({**WALLET, "totalAvailableBalance": ""}, "usdt")
+    equity = read_equity([{**WALLET, "totalAvailableBalance": ""}], "usdt")
 
     assert equity.free_margin_usdt == 1000 - 1 - 2 - 190
 
@@ -168,7 +182,7 @@ def test_isolated_margin_has_no_account_wide_figures_the_coin_s_then_tell() -> N
 def test_free_margin_is_unknown_when_nothing_tells_it() -> None:
     row = {**WALLET, "totalAvailableBalance": "", "coin": [{**COIN, "totalOrderIM": ""}]}
 
-    assert read_equity(row, "usdt").free_margin_usdt is None
+    assert read_equity([row], "usdt").free_margin_usdt is None
 
 
 @pytest.mark.parametrize(
@@ -182,7 +196,9 @@ def test_free_margin_is_unknown_when_nothing_tells_it() -> None:
     ],
 )
 def test_the_margin_mode_is_read(said: object, mode: str | None) -> None:
-    assert read_account_mode({"result": {"marginMode": said}}).margin_mode == mode
+    read = PROFILE.margin_mode
+    assert read is not None
+    assert read.words.get(text(dig({"result": {"marginMode": said}}, read.path))) == mode
 
 
 def orders_of(**changes: object) -> list[object]:
@@ -251,6 +267,6 @@ def test_what_is_no_number_is_none(value: object) -> None:
     assert number(value) is None
 
 
-@pytest.mark.parametrize("value", [True, None, 1.5, []])
+@pytest.mark.parametrize("value", [None, 1.5, []])
 def test_what_is_no_identifier_is_empty(value: object) -> None:
     assert text(value) == ""
