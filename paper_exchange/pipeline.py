@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -22,7 +23,6 @@ from paper_exchange.state_file import StateFile
 from paper_exchange.wire import Call, Reply, Request, Wire
 
 KEPT_REQUESTS = 10_000
-IP_BAN_MS = 600_000  # "at least 10 minutes"
 HTML = "<html><body>Just a moment...</body></html>"
 
 
@@ -84,10 +84,10 @@ class Pipeline:
             return _cut(incoming)
         reply = self._refused(visit)
         if reply is not None:
-            return _response(reply)
+            return _dated(_response(reply), visit)
         reply = self._answered(visit)
         await self._file.commit()
-        return await self._delivered(incoming, reply, effects)
+        return _dated(await self._delivered(incoming, reply, effects), visit)
 
     def reset_limits(self) -> None:
         """Forget what was counted, and every ban."""
@@ -175,11 +175,11 @@ class Pipeline:
     def _is_banned(self, wire: Wire, at_ms: int) -> bool:
         if at_ms < self._banned_until_ms.get(wire.prefix, 0):
             return True
-        taken = [self._windows.take(budget, at_ms) for budget in wire.ip_budgets()]
-        if all(allowance.is_allowed for allowance in taken):
-            return False
-        self._banned_until_ms[wire.prefix] = at_ms + IP_BAN_MS
-        return True
+        taken = [(budget, self._windows.take(budget, at_ms)) for budget in wire.ip_budgets()]
+        bans = [budget.ban_ms for budget, allowance in taken if not allowance.is_allowed]
+        if bans:
+            self._banned_until_ms[wire.prefix] = at_ms + max(bans)
+        return bool(bans)
 
     async def _delivered(
         self, incoming: web.Request, reply: Reply, effects: Effects
@@ -205,6 +205,12 @@ class Pipeline:
             await asyncio.wait_for(self.stopping.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _dated(response: web.StreamResponse, visit: Visit) -> web.StreamResponse:
+    """Have the Date header show the venue's clock, as its servers would."""
+    response.headers["Date"] = formatdate(visit.venue_ms / 1000, usegmt=True)
+    return response
 
 
 def _cut(incoming: web.Request) -> web.Response:
