@@ -7,24 +7,25 @@ leave here as `core.errors`, rows as `core.model`; nothing above sees ccxt.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
 from account_processors.transport.caller import NotFoundError
-from account_processors.transport.classify import HEDGE_TEXT
 from account_processors.transport.market import CcxtMarket, Transport
+from account_processors.transport.modes import Modes
 from account_processors.transport.placing import (
     Outcome,
+    closing_words,
     inexact,
+    of_rows,
     outcome,
     outcomes,
     plain_number,
     refusal,
     unified_order,
 )
-from account_processors.transport.profile import Endpoint, ModeRead, Profile, Row
+from account_processors.transport.profile import Endpoint, Profile, Row
 from account_processors.transport.raw_client import Address, RawClient, implicit
 from account_processors.transport.rows import dig, read_orders, read_positions, rows_at, text
 from account_processors.transport.windows import Priority
@@ -43,7 +44,6 @@ from core.model import (
     OrderRequest,
     OrderState,
     OrderStatus,
-    Position,
     PositionsRead,
 )
 from core.ports import SendKind
@@ -71,9 +71,11 @@ class CcxtVenue:
         self._keys = _keys_of(account, market.profile)
         self._caller = market.caller_for(account.name, tuple(self._keys.values()))
         self._client: RawClient | None = None
-        self._mode: AccountMode | None = None  # as read when connecting
-        self._modes: dict[str, str] = {}  # margin modes of flat symbols, as read or set
-        self._held: Mapping[str, Position] = {}  # as read last: modes and leverages to close with
+        self._modes = Modes(
+            market.profile,
+            lambda endpoint, query: self._caller.read(self._raw(), endpoint, query),
+            self._id_of,
+        )
         self._slots = asyncio.Semaphore(ORDERS_AT_ONCE)
 
     async def connect(self) -> AccountMode:
@@ -84,18 +86,9 @@ class CcxtVenue:
         """
         await self._market.measure_clock()
         await self._market.listing()
-        margin_mode, position_mode = await asyncio.gather(
-            self._mode_said(self._profile.margin_mode),
-            self._mode_said(self._profile.position_mode),
-        )
-        self._mode = AccountMode(
-            margin_mode=margin_mode,
-            is_hedged=None if position_mode is None else position_mode == "hedge",
-            refusal="" if position_mode != "hedge" or self._profile.holds_sides else HEDGE_TEXT,
-        )
-        self._modes.clear()  # a person may have changed them
+        mode = await self._modes.read_account()
         self._refuse_skew()
-        return self._mode
+        return mode
 
     async def fetch_equity(self) -> Equity:
         """Equity with unrealised PnL, in one request."""
@@ -112,7 +105,7 @@ class CcxtVenue:
         """All positions; `began_at_ms` is taken when the request leaves, after the wait for it."""
         rows, began_at_ms = await self._rows(self._profile.positions, {}, "positions")
         read = read_positions(rows, self._profile.position, self._symbol_of, began_at_ms)
-        self._held = read.positions
+        self._modes.held = read.positions
         return read
 
     async def fetch_order(self, symbol: str, client_id: str) -> OrderState | None:
@@ -143,8 +136,9 @@ class CcxtVenue:
         query = {self._profile.symbol_param: await self._id_of(symbol)}
         found: dict[str, OrderState] = {}
         for endpoint in self._profile.recent_orders:  # a later reading replaces
-            for order in await self._orders(endpoint, query, f"recent orders of {symbol}"):
-                found[order.order_id] = order
+            orders = await self._orders(endpoint, query, f"recent orders of {symbol}")
+            # some venues do not listen to the symbol
+            found |= {order.order_id: order for order in orders if order.symbol == symbol}
         return sorted(found.values(), key=lambda order: order.updated_at_ms or 0, reverse=True)
 
     async def wait_turn(self, kind: SendKind, count: int) -> None:
@@ -168,13 +162,15 @@ class CcxtVenue:
                 sendable[place] = order
             else:
                 results[place] = order
-        chunks = list(self._chunks(sendable))
+        dust = [place for place, order in sendable.items() if self._is_dust(order)]
+        rest = {place: order for place, order in sendable.items() if place not in dust}
+        chunks = [*([place] for place in dust), *self._chunks(rest)]
         sent = (self._place([sendable[place] for place in chunk]) for chunk in chunks)
         for chunk, found in zip(chunks, await asyncio.gather(*sent), strict=True):
             results |= dict(zip(chunk, found, strict=True))
         for place, result in results.items():
             if isinstance(result, RejectedError) and result.kind == "mode":
-                self._modes.pop(orders[place].symbol, None)  # what we knew is not so
+                self._modes.forget(orders[place].symbol)
         return tuple(results[place] for place in range(len(orders)))
 
     async def cancel_order(self, symbol: str, client_id: str) -> None:
@@ -199,9 +195,9 @@ class CcxtVenue:
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
         """Set a symbol's leverage; "already so" is success, and so is one that orders bear."""
         client, name = await self._listed(symbol)
-        mode = await self._margin_mode_of(symbol)
+        mode = await self._modes.margin_mode_of(symbol)
         said = plain_number(leverage)
-        for params in self._profile.leverage_params(mode, self._is_hedged):
+        for params in self._profile.leverage_params(mode, self._modes.is_hedged):
             send = partial(client.set_leverage, said, name, params)
             await self._set("leverage", send)
 
@@ -210,10 +206,7 @@ class CcxtVenue:
         client, name = await self._listed(symbol)
         if self._profile.sets_margin_mode:
             await self._set("margin_mode", lambda: client.set_margin_mode(margin_mode, name))
-        if self._profile.margin_mode is None:
-            self._modes[symbol] = margin_mode
-        elif self._mode is not None:
-            self._mode = replace(self._mode, margin_mode=margin_mode)
+        self._modes.note_set(symbol, margin_mode)
 
     def deadline_ms(self) -> int:
         """How long after sending an order may still be taken: window + time-out + 5 s, >= 20 s."""
@@ -231,8 +224,13 @@ class CcxtVenue:
         client, profile = self._raw(), self._profile
         words = [unified_order(o, listing.ccxt_symbols[o.symbol], profile) for o in orders]
         priority = PRIORITIES["reduce" if orders[0].reduce_only else "increase"]
+        close_all = profile.close_all if self._is_dust(orders[0]) else None
+        raw_symbol = await self._id_of(orders[0].symbol)
 
         async def send() -> object:
+            if close_all is not None:
+                close = implicit(client, close_all.method)
+                return await close(closing_words(orders[0], raw_symbol, close_all))
             return await (
                 client.create_orders(words) if len(words) > 1 else _create(client, words[0])
             )
@@ -242,6 +240,8 @@ class CcxtVenue:
                 written = await self._caller.write("order", priority, send, orders=len(orders))
             except TradeEngineError as error:
                 return [error for _ in orders]
+        if close_all is not None:
+            return of_rows(orders, written, profile)
         if len(orders) == 1:
             return [outcome(orders[0], written.result, profile)]
         return outcomes(orders, written, profile)
@@ -262,52 +262,22 @@ class CcxtVenue:
         """Fill in what the venue wants with an order, or tell what speaks against sending it."""
         if self._market.server_clock.is_beyond_tolerance and not order.reduce_only:
             return self._skew()
-        held = self._held.get(order.symbol)
         try:
             client, name = await self._listed(order.symbol)
-            if self._profile.orders_bear_mode:
-                mode = order.margin_mode or await self._margin_mode_of(order.symbol)
-                order = replace(order, margin_mode=mode)
+            order = await self._modes.completed(order)
         except TradeEngineError as error:
             return error
-        found = inexact(order, name, client, self._market.loaded.base_error)
-        if found is not None:
-            return found
-        leverage = order.leverage or (None if held is None else held.leverage)
-        side = "long" if (order.size_lots > 0) is not order.reduce_only else "short"
-        return replace(order, leverage=leverage, position_side=side if self._is_hedged else None)
+        if self._is_dust(order):
+            return order
+        return inexact(order, name, client, self._market.loaded.base_error) or order
 
-    async def _margin_mode_of(self, symbol: str) -> str | None:
-        """Tell a symbol's margin mode: the position's, the account's, or its own, read once.
-
-        Raises NotPlacedError when it had to be read and could not be.
-        """
-        held = self._held.get(symbol)
-        known = (None if held is None else held.margin_mode) or self._modes.get(symbol)
-        if known is None and self._mode is not None:
-            known = self._mode.margin_mode
-        if known is not None or self._profile.symbol_margin_mode is None:
-            return known or self._profile.flat_margin_mode
-        try:
-            said = await self._mode_said(self._profile.symbol_margin_mode, symbol)
-        except TransientError as error:
-            msg = f"{symbol}: not sent, as its margin mode could not be read: {error}"
-            raise NotPlacedError(msg) from None
-        if said is not None:
-            self._modes[symbol] = said
-        return said
-
-    async def _mode_said(self, read: ModeRead | None, symbol: str = "") -> str | None:
-        """Read one mode; None = the venue has none, or a word for it that we do not know."""
-        if read is None:
-            return None
-        query = {self._profile.symbol_param: await self._id_of(symbol)} if symbol else {}
-        answer = await self._caller.read(self._raw(), read.endpoint, query)
-        return read.words.get(text(dig(answer.envelope, read.path)))
-
-    @property
-    def _is_hedged(self) -> bool:
-        return self._mode is not None and bool(self._mode.is_hedged)
+    def _is_dust(self, order: OrderRequest) -> bool:
+        """Tell whether only the venue's own "close all" can close it (A28)."""
+        listing = self._market.known_listing
+        if not order.reduce_only or self._profile.close_all is None or listing is None:
+            return False
+        instrument = listing.instruments.get(order.symbol)
+        return instrument is not None and abs(order.size_lots) < instrument.min_lots
 
     async def _set(self, group: str, send: Callable[[], Awaitable[object]]) -> None:
         written = await self._caller.write(group, Priority.INCREASE, send, is_setting=True)

@@ -114,6 +114,13 @@ PROFILE = Profile(
     markets=Endpoint("fetch_markets", "read"),
     server_time=Endpoint("publicGetMarketMarkPrice", "read", {"instId": "BTC-USDT"}),
     tickers=Endpoint("publicGetMarketTickers", "read"),
+    close_all=Endpoint(
+        "privatePostTradeClosePosition", "order",
+        {
+            "instId": "{symbol}", "marginMode": "{margin_mode}",
+            "positionSide": "{position_side}", "clientOrderId": "{client_id}",
+        },
+    ),
     margin_mode=ModeRead(
         endpoint=Endpoint("privateGetAccountMarginMode", "read"),
         path=("data", "marginMode"), words={"cross": "cross", "isolated": "isolated"},

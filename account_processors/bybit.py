@@ -143,6 +143,15 @@ PROFILE = Profile(
     server_time=Endpoint("publicGetV5MarketTime", "ip"),
     server_time_ms=("time",),
     tickers=Endpoint("publicGetV5MarketTickers", "ip", LINEAR),
+    order_rows=("result",),
+    close_all=Endpoint(  # size 0 with both flags is the venue's way to say all
+        "privatePostV5OrderCreate", "order",
+        {
+            **LINEAR, "symbol": "{symbol}", "side": "{Side}", "orderType": "Market", "qty": "0",
+            "reduceOnly": True, "closeOnTrigger": True, "orderLinkId": "{client_id}",
+            "positionIdx": "{position_index}",
+        },
+    ),
     margin_mode=ModeRead(
         endpoint=Endpoint("privateGetV5AccountInfo", "account"),
         path=("result", "marginMode"), words=MODES,

@@ -116,6 +116,12 @@ PROFILE = Profile(
     server_time=Endpoint("futuresPublicGetTimestamp", "time"),
     server_time_ms=DATA,
     tickers=Endpoint("futuresPublicGetAllTickers", "tickers"),
+    close_all=Endpoint(
+        "futuresPrivatePostOrders", "order",
+        {
+            "symbol": "{symbol}", "clientOid": "{client_id}", "closeOrder": True, "type": "market",
+        },
+    ),
     position_mode=ModeRead(
         endpoint=Endpoint("futuresPrivateGetPositionGetPositionMode", "mode_read"),
         path=("data", "positionMode"), words={"0": "one_way", "1": "hedge"},

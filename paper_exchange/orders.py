@@ -100,6 +100,7 @@ class Ticket:
     limit_price: Decimal | None = None  # None = market
     time_in_force: TimeInForce = TimeInForce.IOC
     side_index: int = 0  # 0 one-way; hedge mode: 1 the long side, 2 the short side
+    closes_all: bool = False  # the whole position, whatever its size
     leverage: Decimal | None = None  # what comes with the order; None = as set
     margin_mode: MarginMode | None = None
     origin: Origin = Origin.API
@@ -179,6 +180,8 @@ def check_ticket(ticket: Ticket, instrument: PaperInstrument, price: Decimal) ->
     size = abs(ticket.size_lots)
     if instrument.status != "Trading":
         raise BookError(Reason.NOT_TRADING, "This contract is not live")
+    if ticket.closes_all:
+        return
     if size <= 0 or size % instrument.step_lots:
         raise BookError(Reason.SIZE_INVALID, f"Qty invalid: step is {instrument.step_lots}")
     if size < instrument.min_lots:

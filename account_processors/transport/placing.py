@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from account_processors.transport.caller import Written
 from account_processors.transport.classify import Failure, classify
-from account_processors.transport.profile import Profile
+from account_processors.transport.profile import Endpoint, Profile
 from account_processors.transport.raw_client import RawClient
 from account_processors.transport.rows import dig, text
 from core.errors import RejectedError, TradeEngineError, UnknownOutcomeError
@@ -68,7 +68,7 @@ def outcomes(orders: Sequence[OrderRequest], written: Written, profile: Profile)
     Where the venue called the batch as a whole a failure, its own rows tell, not ccxt.
     """
     if written.error is not None:
-        return _of_rows(orders, written, profile)
+        return of_rows(orders, written, profile)
     rows = written.result if isinstance(written.result, list) else []
     if len(rows) != len(orders):
         said = f"{profile.exchange}: {len(orders)} orders went out, {len(rows)} were answered"
@@ -76,8 +76,28 @@ def outcomes(orders: Sequence[OrderRequest], written: Written, profile: Profile)
     return [outcome(order, row, profile) for order, row in zip(orders, rows, strict=True)]
 
 
-def _of_rows(orders: Sequence[OrderRequest], written: Written, profile: Profile) -> list[Outcome]:
-    rows = dig(written.envelope, profile.order_rows)
+def closing_words(order: OrderRequest, raw_symbol: str, endpoint: Endpoint) -> dict[str, object]:
+    """Word a "close all" of a symbol: the endpoint's parameters with their places filled in."""
+    side = "buy" if order.size_lots > 0 else "sell"
+    given = {
+        "client_id": order.client_id,
+        "symbol": raw_symbol,
+        "side": side,
+        "Side": side.capitalize(),
+        "margin_mode": order.margin_mode or "",
+        "position_side": order.position_side or "net",
+        "position_index": {"long": "1", "short": "2"}.get(order.position_side or "", "0"),
+    }
+    return {
+        name: value.format(**given) if isinstance(value, str) else value
+        for name, value in endpoint.params.items()
+    }
+
+
+def of_rows(orders: Sequence[OrderRequest], written: Written, profile: Profile) -> list[Outcome]:
+    """Tell what became of each order by the rows of the venue's own reply."""
+    found = dig(written.envelope, profile.order_rows)
+    rows = [found] if isinstance(found, Mapping) else found
     ids = {"id": profile.order.order_id, "clientOrderId": profile.order.client_id}
     if not isinstance(rows, list) or len(rows) != len(orders):
         error = written.error or UnknownOutcomeError("the batch was not answered")

@@ -186,6 +186,8 @@ class Profile:
     margin_mode: ModeRead | None = None  # account-wide; None = by symbol
     symbol_margin_mode: ModeRead | None = None  # of a flat symbol
     position_mode: ModeRead | None = None
+    # closes a whole position, whatever its size; "{symbol}" and the like are filled in
+    close_all: Endpoint | None = None
     orders_bear_mode: bool = False  # the margin mode goes with each order
     sets_margin_mode: bool = True  # False: it is chosen with the order that opens
     flat_margin_mode: MarginMode | None = None  # what an order gets where nothing else says
