@@ -261,7 +261,9 @@ def _fill(
     state: AccountState, board: Board, order: BookOrder, price: Decimal, at_ms: int
 ) -> AccountState:
     instrument = board.instruments[order.ticket.symbol]
-    lots = _stepped(order.leaves_lots * order.fill_fraction, instrument)
+    lots = order.leaves_lots * order.fill_fraction
+    if not order.ticket.closes_all:
+        lots = _stepped(lots, instrument)
     if lots:
         state, order = _traded(state, instrument, order, lots, price, at_ms)
     rests = order.ticket.time_in_force is TimeInForce.GTC and order.ticket.limit_price is not None

@@ -12,6 +12,7 @@ class Budget:
     limit: int
     window_ms: int
     weight: int = 1
+    ban_ms: int = 600_000  # how long an address that goes over is shut out: "at least 10 minutes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

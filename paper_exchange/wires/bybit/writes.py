@@ -176,7 +176,10 @@ def _ticket(call: Call, params: Params) -> Ticket:
     if index not in {0, 1, 2}:
         raise ParamError("position idx not match position mode")
     qty, is_market = number(params, "qty"), kind == "Market"
-    if qty <= 0:
+    closes_all = qty == 0 and all(params.get(k) is True for k in ("reduceOnly", "closeOnTrigger"))
+    if closes_all:  # the venue's way to say all of it
+        qty = abs(call.exchange.state(account_of(call), call.at_ms).size_lots(symbol, index))
+    if qty <= 0 and not closes_all:
         raise ParamError("params error: Qty invalid")
     return Ticket(
         symbol=symbol,
@@ -186,6 +189,7 @@ def _ticket(call: Call, params: Params) -> Ticket:
         limit_price=None if is_market else number(params, "price"),
         time_in_force=TimeInForce.IOC if is_market else time_in_force,
         side_index=index,
+        closes_all=closes_all,
     )
 
 
