@@ -7,21 +7,23 @@ leave here as `core.errors`, rows as `core.model`; nothing above sees ccxt.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
+from account_processors.transport.access import keys_of, profile_for
 from account_processors.transport.caller import NotFoundError
 from account_processors.transport.market import CcxtMarket, Transport
 from account_processors.transport.modes import Modes
 from account_processors.transport.placing import (
     Outcome,
-    closing_words,
     inexact,
     of_rows,
     outcome,
     outcomes,
     plain_number,
+    raw_words,
     refusal,
     unified_order,
 )
@@ -31,7 +33,6 @@ from account_processors.transport.rows import dig, read_orders, read_positions, 
 from account_processors.transport.windows import Priority
 from core.errors import (
     ClockSkewError,
-    ConfigError,
     NotPlacedError,
     RejectedError,
     TradeEngineError,
@@ -44,6 +45,7 @@ from core.model import (
     OrderRequest,
     OrderState,
     OrderStatus,
+    PlacedOrder,
     PositionsRead,
 )
 from core.ports import SendKind
@@ -66,16 +68,17 @@ class CcxtVenue:
     def __init__(self, account: AccountConfig, market: CcxtMarket) -> None:
         self._account = account
         self._market = market
-        self._profile = market.profile
+        self._profile = profile_for(account, market.profile)
         self._limiter = market.transport.limiter
-        self._keys = _keys_of(account, market.profile)
+        self._keys = keys_of(account, self._profile)
         self._caller = market.caller_for(account.name, tuple(self._keys.values()))
         self._client: RawClient | None = None
         self._modes = Modes(
-            market.profile,
+            self._profile,
             lambda endpoint, query: self._caller.read(self._raw(), endpoint, query),
             self._id_of,
         )
+        self._order_ids: dict[str, str] = {}  # by client id, where the venue does not keep those
         self._slots = asyncio.Semaphore(ORDERS_AT_ONCE)
 
     async def connect(self) -> AccountMode:
@@ -118,9 +121,9 @@ class CcxtVenue:
                 orders = await self._orders(endpoint, query, f"order {client_id}")
             except NotFoundError:
                 continue
-            found = next((order for order in orders if order.client_id == client_id), None)
+            found = next((one for one in orders if self._is_it(one, client_id)), None)
             if found is not None:
-                return found
+                return replace(found, client_id=client_id)
             if orders and endpoint.is_filtered:
                 msg = f"order {client_id}: the reply is about other orders: it was not read"
                 raise TransientError(msg)
@@ -154,23 +157,20 @@ class CcxtVenue:
         if self._market.server_clock.is_stale:
             with suppress(TradeEngineError):  # told to each order that needs the time
                 await self._market.measure_clock()
-        results: dict[int, Outcome] = {}
-        sendable: dict[int, OrderRequest] = {}
         ready = await asyncio.gather(*(self._completed(order) for order in orders))
-        for place, order in enumerate(ready):
-            if isinstance(order, OrderRequest):
-                sendable[place] = order
-            else:
-                results[place] = order
-        dust = [place for place, order in sendable.items() if self._is_dust(order)]
-        rest = {place: order for place, order in sendable.items() if place not in dust}
-        chunks = [*([place] for place in dust), *self._chunks(rest)]
+        results: dict[int, Outcome] = {
+            place: found for place, found in enumerate(ready) if not isinstance(found, OrderRequest)
+        }
+        sendable = {p: found for p, found in enumerate(ready) if isinstance(found, OrderRequest)}
+        chunks = list(self._chunks(sendable))
         sent = (self._place([sendable[place] for place in chunk]) for chunk in chunks)
         for chunk, found in zip(chunks, await asyncio.gather(*sent), strict=True):
             results |= dict(zip(chunk, found, strict=True))
         for place, result in results.items():
             if isinstance(result, RejectedError) and result.kind == "mode":
                 self._modes.forget(orders[place].symbol)
+            elif isinstance(result, PlacedOrder) and not self._profile.knows_client_ids:
+                self._order_ids[result.client_id] = result.order_id
         return tuple(results[place] for place in range(len(orders)))
 
     async def cancel_order(self, symbol: str, client_id: str) -> None:
@@ -180,7 +180,7 @@ class CcxtVenue:
         query = {
             **endpoint.params,
             self._profile.symbol_param: await self._id_of(symbol),
-            self._profile.cancel_param: client_id,
+            self._profile.cancel_param: self._known_as(client_id),
         }
         cancel = implicit(client, endpoint.method)
         written = await self._caller.write(
@@ -197,8 +197,15 @@ class CcxtVenue:
         client, name = await self._listed(symbol)
         mode = await self._modes.margin_mode_of(symbol)
         said = plain_number(leverage)
+        raw, named = (
+            self._profile.set_leverage,
+            {self._profile.symbol_param: await self._id_of(symbol)},
+        )
         for params in self._profile.leverage_params(mode, self._modes.is_hedged):
             send = partial(client.set_leverage, said, name, params)
+            if raw is not None:
+                words = {**named, "leverage": str(said), **params}
+                send = partial(implicit(client, raw.method), words)
             await self._set("leverage", send)
 
     async def set_margin_mode(self, symbol: str, margin_mode: str) -> None:
@@ -207,6 +214,15 @@ class CcxtVenue:
         if self._profile.sets_margin_mode:
             await self._set("margin_mode", lambda: client.set_margin_mode(margin_mode, name))
         self._modes.note_set(symbol, margin_mode)
+
+    def _known_as(self, client_id: str) -> str:
+        """Give the id by which the venue knows an order of ours."""
+        return client_id if self._profile.knows_client_ids else self._order_ids.get(client_id, "")
+
+    def _is_it(self, order: OrderState, client_id: str) -> bool:
+        if self._profile.knows_client_ids:
+            return order.client_id == client_id
+        return order.order_id == self._order_ids.get(client_id)
 
     def deadline_ms(self) -> int:
         """How long after sending an order may still be taken: window + time-out + 5 s, >= 20 s."""
@@ -224,13 +240,12 @@ class CcxtVenue:
         client, profile = self._raw(), self._profile
         words = [unified_order(o, listing.ccxt_symbols[o.symbol], profile) for o in orders]
         priority = PRIORITIES["reduce" if orders[0].reduce_only else "increase"]
-        close_all = profile.close_all if self._is_dust(orders[0]) else None
-        raw_symbol = await self._id_of(orders[0].symbol)
+        raw, raw_symbol = self._endpoint_for(orders[0]), await self._id_of(orders[0].symbol)
 
         async def send() -> object:
-            if close_all is not None:
-                close = implicit(client, close_all.method)
-                return await close(closing_words(orders[0], raw_symbol, close_all))
+            if raw is not None:
+                place = implicit(client, raw.method)
+                return await place(raw_words(orders[0], raw_symbol, raw, profile))
             return await (
                 client.create_orders(words) if len(words) > 1 else _create(client, words[0])
             )
@@ -240,7 +255,7 @@ class CcxtVenue:
                 written = await self._caller.write("order", priority, send, orders=len(orders))
             except TradeEngineError as error:
                 return [error for _ in orders]
-        if close_all is not None:
+        if raw is not None:
             return of_rows(orders, written, profile)
         if len(orders) == 1:
             return [outcome(orders[0], written.result, profile)]
@@ -252,11 +267,16 @@ class CcxtVenue:
             groups: dict[str, list[int]] = {}
             for place, order in orders.items():
                 if order.reduce_only == (kind == "reduce"):
-                    shared = order.symbol if self._profile.batches_one_symbol else ""
-                    groups.setdefault(shared, []).append(place)
+                    groups.setdefault(self._batch_of(place, order), []).append(place)
             size = min(self._profile.batch_size, self.orders_at_once(kind))
             for group in groups.values():
                 yield from (group[start : start + size] for start in range(0, len(group), size))
+
+    def _batch_of(self, place: int, order: OrderRequest) -> str:
+        """Name the orders that may share a request with this one."""
+        if self._endpoint_for(order) is not None:
+            return f"alone {place}"
+        return order.symbol if self._profile.batches_one_symbol else ""
 
     async def _completed(self, order: OrderRequest) -> OrderRequest | TradeEngineError:
         """Fill in what the venue wants with an order, or tell what speaks against sending it."""
@@ -270,6 +290,12 @@ class CcxtVenue:
         if self._is_dust(order):
             return order
         return inexact(order, name, client, self._market.loaded.base_error) or order
+
+    def _endpoint_for(self, order: OrderRequest) -> Endpoint | None:
+        """Tell where an order goes; None = ccxt's own way."""
+        if self._is_dust(order):
+            return self._profile.close_all
+        return self._profile.reduce if order.reduce_only else self._profile.place
 
     def _is_dust(self, order: OrderRequest) -> bool:
         """Tell whether only the venue's own "close all" can close it (A28)."""
@@ -358,18 +384,3 @@ class CcxtVenue:
 
 def _create(client: RawClient, words: Mapping[str, object]) -> Awaitable[object]:
     return client.create_order(**words)
-
-
-def _keys_of(account: AccountConfig, profile: Profile) -> dict[str, str]:
-    keys: dict[str, str] = {}
-    for ccxt_name, name in profile.credentials.items():
-        secret = getattr(account, name)
-        value = secret.get_secret_value() if secret is not None else ""
-        if not value:
-            msg = (
-                f"{name} is missing (credentials.json: account {account.name}):"
-                " enter it in credentials.json"
-            )
-            raise ConfigError(msg)
-        keys[ccxt_name] = value
-    return keys

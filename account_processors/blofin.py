@@ -5,6 +5,7 @@ told in the order's own row.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from account_processors.transport.profile import (
     Budget,
@@ -62,7 +63,7 @@ def leverage_params(mode: str | None, is_hedged: bool) -> tuple[Mapping[str, obj
     return (params,)
 
 
-PROFILE = Profile(
+ORDINARY = Profile(
     exchange="blofin",
     ccxt_id="blofin",
     credentials={"apiKey": "api_key", "secret": "api_secret", "password": "api_passphrase"},
@@ -82,23 +83,24 @@ PROFILE = Profile(
     },
     codes={
         "margin": "103003",
-        "nothing_to_reduce": "102022",
+        "nothing_to_reduce": "102022 102005",
         "duplicate_id": "102002 102148 150003 152420",
         "price": "102064 102065 102066",
-        "size": "102015 152002 102014",
-        "risk_limit": "102013 102098 102115",
+        "size": "102014 102015",
+        "risk_limit": "542 102013 102098 102115",
         "symbol": "152014 102097",
         "mode": "102089 110006 110019",
-        "not_found": "1000 102068 152013",
-        "other": "152001 152003 152006 152009 152012",
+        "not_found": "1000 102068",
+        "other": "152001 152002 152003 152004 152006 152007 152008 152009 152012",
         "key": "152401 152402",
         "signature": "152408 152409",
         "permission": "152404",
         "ip": "152406",
         "rate_limit": "429",
-        "clock": "152405 152407",
+        "clock": "152405 152407 152410",
         "unknown": "500 103013",
     },
+    phrases={"152002": {"size": "size", "price": "price"}},
     wrappers=frozenset({"1", "2"}),
     success=("code", "0"),
     code_field="code",
@@ -109,6 +111,8 @@ PROFILE = Profile(
     batch_size=20,
     batches_one_symbol=True,
     demo="sandbox",
+    ioc_type="ioc",  # as a limit order with a time in force it would rest
+    ioc_params={},
     orders_bear_mode=True,
     symbol_param="instId",
     markets=Endpoint("fetch_markets", "read"),
@@ -169,3 +173,54 @@ PROFILE = Profile(
     order_params=order_params,
     leverage_params=leverage_params,
 )  # fmt: skip
+COPY = "privateGetCopytrading"
+COPY_ORDERS = (
+    Endpoint(f"{COPY}TradeOrdersHistory", "read", {"limit": "20"}, is_filtered=False),
+    Endpoint(f"{COPY}TradeOrdersPending", "read", {"limit": "100"}, is_filtered=False),
+)
+# its own account and paths; they know no client id and no reduce-only, so that an order is known
+# by the id in its reply, and a position is reduced by the path that can only close
+COPY_TRADING = replace(
+    ORDINARY,
+    margin_mode=None,  # there is no account-wide one
+    sets_margin_mode=False,
+    flat_margin_mode="cross",
+    position_mode=ModeRead(
+        endpoint=Endpoint(f"{COPY}AccountPositionMode", "read"),
+        path=("data", "positionMode"),
+        words={"net_mode": "one_way", "long_short_mode": "hedge"},
+    ),
+    equity=Endpoint(f"{COPY}AccountBalance", "read", is_object=True),
+    positions=Endpoint(f"{COPY}AccountPositionsByContract", "read"),
+    open_orders=COPY_ORDERS[1],
+    order_lookup=COPY_ORDERS,
+    recent_orders=COPY_ORDERS,
+    knows_client_ids=False,
+    placed_ids=("orderId", "orderIds.0"),
+    batch_size=1,
+    place=Endpoint(
+        "privatePostCopytradingTradePlaceOrder", "order",
+        {
+            "instId": "{symbol}", "marginMode": "{margin_mode}", "positionSide": "{position_side}",
+            "side": "{side}", "orderType": "{order_type}", "price": "{price}", "size": "{size}",
+        },
+    ),
+    reduce=Endpoint(
+        "privatePostCopytradingTradeClosePositionByContract", "order",
+        {
+            "instId": "{symbol}", "marginMode": "{margin_mode}", "positionSide": "{position_side}",
+            "closeType": "pnl", "size": "{size}",
+        },
+    ),
+    close_all=Endpoint(
+        "privatePostCopytradingTradeClosePositionByContract", "order",
+        {
+            "instId": "{symbol}", "marginMode": "{margin_mode}", "positionSide": "{position_side}",
+            "closeType": "fixedRatio", "size": "1",
+        },
+    ),
+    set_leverage=Endpoint("privatePostCopytradingAccountSetLeverage", "leverage"),
+    cancel=Endpoint("privatePostCopytradingTradeCancelOrder", "cancel"),
+    cancel_param="orderId",
+)  # fmt: skip
+PROFILE = replace(ORDINARY, copy_trading=COPY_TRADING)

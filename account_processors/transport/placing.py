@@ -28,7 +28,7 @@ def unified_order(order: OrderRequest, ccxt_symbol: str, profile: Profile) -> di
     params |= profile.order_params(order)
     return {
         "symbol": ccxt_symbol,
-        "type": "market" if order.limit_price is None else "limit",
+        "type": "market" if order.limit_price is None else profile.ioc_type,
         "side": "buy" if order.size_lots > 0 else "sell",
         "amount": plain_number(abs(order.size_lots)),
         "price": None if order.limit_price is None else format(order.limit_price, "f"),
@@ -76,34 +76,53 @@ def outcomes(orders: Sequence[OrderRequest], written: Written, profile: Profile)
     return [outcome(order, row, profile) for order, row in zip(orders, rows, strict=True)]
 
 
-def closing_words(order: OrderRequest, raw_symbol: str, endpoint: Endpoint) -> dict[str, object]:
-    """Word a "close all" of a symbol: the endpoint's parameters with their places filled in."""
+def raw_words(
+    order: OrderRequest, raw_symbol: str, endpoint: Endpoint, profile: Profile
+) -> dict[str, object]:
+    """Word an order for an endpoint of its own: its parameters with their places filled in.
+
+    A parameter for which there is nothing (the price of a market order) is left out.
+    """
     side = "buy" if order.size_lots > 0 else "sell"
     given = {
         "client_id": order.client_id,
         "symbol": raw_symbol,
         "side": side,
         "Side": side.capitalize(),
+        "size": format(abs(order.size_lots), "f"),
+        "price": "" if order.limit_price is None else format(order.limit_price, "f"),
+        "order_type": "market" if order.limit_price is None else profile.ioc_type,
         "margin_mode": order.margin_mode or "",
         "position_side": order.position_side or "net",
         "position_index": {"long": "1", "short": "2"}.get(order.position_side or "", "0"),
     }
-    return {
+    words = {
         name: value.format(**given) if isinstance(value, str) else value
         for name, value in endpoint.params.items()
     }
+    return {name: value for name, value in words.items() if value != ""}
 
 
 def of_rows(orders: Sequence[OrderRequest], written: Written, profile: Profile) -> list[Outcome]:
     """Tell what became of each order by the rows of the venue's own reply."""
     found = dig(written.envelope, profile.order_rows)
     rows = [found] if isinstance(found, Mapping) else found
-    ids = {"id": profile.order.order_id, "clientOrderId": profile.order.client_id}
     if not isinstance(rows, list) or len(rows) != len(orders):
-        error = written.error or UnknownOutcomeError("the batch was not answered")
+        error = written.error or UnknownOutcomeError("the orders were not answered")
         return [error for _ in orders]
-    replies = ({**{k: dig(r, (n,)) for k, n in ids.items()}, "info": r} for r in rows)
-    return [outcome(o, reply, profile) for o, reply in zip(orders, replies, strict=True)]
+    replies = (
+        {"id": _placed_id(row, profile), "clientOrderId": dig(row, (profile.order.client_id,))}
+        for row in rows
+    )
+    return [
+        outcome(order, {**reply, "info": row}, profile)
+        for order, reply, row in zip(orders, replies, rows, strict=True)
+    ]
+
+
+def _placed_id(row: object, profile: Profile) -> str:
+    paths = profile.placed_ids or (profile.order.order_id,)
+    return next((found for path in paths if (found := text(dig(row, path.split("."))))), "")
 
 
 def outcome(order: OrderRequest, reply: object, profile: Profile) -> Outcome:

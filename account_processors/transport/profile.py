@@ -177,6 +177,7 @@ class Profile:
     batch_size: int = 1  # most orders in one request; 1 = no batch endpoint
     batches_one_symbol: bool = False  # the orders of a batch must be of one symbol
     client_id_param: str = "clientOrderId"  # how a client id is told to ccxt's create_order
+    ioc_type: str = "limit"  # how ccxt's create_order is told of an immediate-or-cancel order
     ioc_params: Mapping[str, object] = field(default_factory=lambda: {"timeInForce": "IOC"})
     holds_sides: bool = True  # False: accounts in hedge mode open nothing
     symbol_param: str = "symbol"
@@ -186,8 +187,14 @@ class Profile:
     margin_mode: ModeRead | None = None  # account-wide; None = by symbol
     symbol_margin_mode: ModeRead | None = None  # of a flat symbol
     position_mode: ModeRead | None = None
-    # closes a whole position, whatever its size; "{symbol}" and the like are filled in
-    close_all: Endpoint | None = None
+    # where orders go that ccxt's create_order does not know; "{symbol}" and the like are filled in
+    place: Endpoint | None = None
+    reduce: Endpoint | None = None
+    close_all: Endpoint | None = None  # a whole position, whatever its size
+    placed_ids: tuple[str, ...] = ()  # paths to an order's id in their replies' rows
+    knows_client_ids: bool = True  # False: orders are found by the id that the venue gave them
+    set_leverage: Endpoint | None = None  # None = ccxt's own
+    copy_trading: "Profile | None" = None  # of a lead trader's copy-trading account
     orders_bear_mode: bool = False  # the margin mode goes with each order
     sets_margin_mode: bool = True  # False: it is chosen with the order that opens
     flat_margin_mode: MarginMode | None = None  # what an order gets where nothing else says

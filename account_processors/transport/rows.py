@@ -40,7 +40,15 @@ def number(value: object) -> Decimal | None:
         found = Decimal(str(value))
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return _short(found) if found.is_finite() else None
+
+
+def _short(value: Decimal) -> Decimal:
+    """Drop zeros at the end: some venues write eighteen of them."""
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent >= 0:
+        return value
+    return value.quantize(1) if value == value.to_integral_value() else value.normalize()
 
 
 def text(value: object) -> str:
