@@ -257,10 +257,13 @@ _DOUBTS = {
 
 
 def _first_to_close(view: View, known: list[Decimal]) -> Decimal:
-    """Pick the farther from zero; where the signs differ, one after the other."""
-    if known[0] * known[-1] < 0:
-        return known[view.attempts.reductions_failed % 2]
-    return max(known, key=abs)
+    """Pick the farther from zero, or the read where the signs differ; after a refusal the other.
+
+    Some venues refuse to close more than there is.
+    """
+    signs_differ = known[0] * known[-1] < 0
+    in_turn = known if signs_differ else sorted(known, key=abs, reverse=True)
+    return in_turn[view.attempts.reductions_failed % len(known)]
 
 
 def _nothing_is_there(view: View) -> bool:
