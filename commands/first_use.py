@@ -1,4 +1,4 @@
-"""The example configuration of a first start: one paper account, two symbols, a random token.
+"""The example configuration of a first start: a paper account a venue, two symbols, a random token.
 
 Never touches a file that is there, nor one whose last good copy is: somebody's own configuration
 that got lost must not come back as our example.
@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from account_processors import venue_profiles
+from account_processors.base import Profile
 from core.home import Home
 from core.settings import EngineConfig
 from core.store import atomic_write_json
@@ -34,15 +36,20 @@ def write_examples(home: Home) -> list[str]:
 
 
 def _credentials() -> dict[str, Any]:
-    account = {
-        "name": "paper-bybit",
-        "exchange": "bybit",
-        "api_key": secrets.token_hex(9),
-        "api_secret": secrets.token_hex(18),
+    return {"accounts": [_paper_account(profile) for profile in venue_profiles().values()]}
+
+
+def _paper_account(profile: Profile) -> dict[str, Any]:
+    """Make up what the venue asks for: on paper any text will do."""
+    lengths = {"api_key": 9, "api_secret": 18, "api_passphrase": 6}
+    asked = {name: secrets.token_hex(lengths[name]) for name in profile.credentials.values()}
+    return {
+        "name": f"paper-{profile.exchange}",
+        "exchange": profile.exchange,
+        **asked,
         "enabled": True,
         "environment": "paper",
     }
-    return {"accounts": [account]}
 
 
 def _asset_mapping() -> dict[str, dict[str, str]]:

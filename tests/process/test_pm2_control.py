@@ -51,7 +51,8 @@ def test_up_restarts_what_loaded_older_code(small: Installation) -> None:
 def test_up_drops_the_paper_exchange_when_no_account_needs_it(small: Installation) -> None:
     small.up()
     accounts = json.loads(small.home.credentials.read_text())
-    accounts["accounts"][0]["base_url"] = "http://127.0.0.1:1/bybit"
+    for row in accounts["accounts"]:
+        row["base_url"] = f"http://127.0.0.1:1/{row['exchange']}"
     small.home.credentials.write_text(json.dumps(accounts))
     document = small.up()
 

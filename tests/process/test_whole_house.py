@@ -24,7 +24,7 @@ def house() -> Iterator[House]:
 
 def intents(house: House, symbol: str) -> list[Row]:
     """List the order intents journaled for a symbol; one restated at midnight counts once."""
-    rows = house.rows("state/orders-*.jsonl")
+    rows = house.journaled()
     found = {r["client_id"]: r for r in rows if r["t"] == "intent" and r["symbol"] == symbol}
     return list(found.values())
 
@@ -84,9 +84,7 @@ def test_a26_killed_while_the_reply_hangs_the_order_is_found_and_not_sent_again(
     house.fault("hang_after", endpoint=CREATE, count=1, s=20)
     house.send("BTCUSDT", "long")
     wait_for("the order is in the books", lambda: house.lots("BTCUSDT") == lots)
-    assert [row["status"] for row in house.rows("state/orders-*.jsonl") if "order_id" in row][
-        -1:
-    ] != ["placed"]
+    assert [row["status"] for row in house.journaled() if "order_id" in row][-1:] != ["placed"]
     killed = house.kill("trade-engine")
     wait_for("a new engine", lambda: house.is_ready("trade-engine", other_than=killed))
     wait_for("it is settled", lambda: house.is_settled("BTCUSDT", lots))
@@ -96,7 +94,7 @@ def test_a26_killed_while_the_reply_hangs_the_order_is_found_and_not_sent_again(
     client_id = order["ticket"]["client_id"]
     assert (intent["client_id"], Decimal(order["filled_lots"])) == (client_id, lots)
     assert look_ups(house, client_id)
-    ends = [row for row in house.rows("state/orders-*.jsonl") if row.get("status") == "closed"]
+    ends = [row for row in house.journaled() if row.get("status") == "closed"]
     assert [Decimal(r["filled_lots"]) for r in ends if r["client_id"] == client_id] == [lots]
     house.bring("BTCUSDT", "flat")
 

@@ -156,7 +156,7 @@ def assert_fills_add_up(house: House, symbol: str) -> None:
 
 def assert_one_order_an_intent(house: House) -> None:
     """Check that each order has an intent, and each version of a target one increase at most."""
-    rows = house.rows("state/orders-*.jsonl")
+    rows = house.journaled()
     intents = {row["client_id"]: row for row in rows if row["t"] == "intent"}
     orders = house.orders()
     ids = [order["ticket"]["client_id"] for order in orders]
@@ -177,7 +177,7 @@ def version_of(intent: Row) -> tuple[str, str]:
 
 
 def assert_nothing_was_called_external(house: House) -> None:
-    rows = house.rows("state/orders-*.jsonl")
+    rows = house.journaled()
     events = house.rows("state/events-*.jsonl")
 
     assert [row for row in rows if row.get("hold")] == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from account_processors import venue_profiles
 from tests.process.installation import NAMES, Installation, eventually, is_alive, ping
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
@@ -22,13 +23,14 @@ def send(url: str, alert: dict[str, str]) -> str:
 
 
 def symbols(whole: Installation) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = whole.part("trade-engine")["accounts"][0]["symbols"]
-    return rows
+    accounts = whole.part("trade-engine")["accounts"]
+    return [row for account in accounts for row in account["symbols"]]
 
 
 def is_held(whole: Installation, *, wanted: bool) -> bool:
     rows = [row for row in symbols(whole) if row["symbol"] == "ETHUSDT" and row["verified"]]
-    return bool(rows) and (Decimal(rows[0]["held_lots"]) > 0) is wanted
+    is_everywhere = len(rows) == len(venue_profiles())  # one target, every account
+    return is_everywhere and all((Decimal(row["held_lots"]) > 0) is wanted for row in rows)
 
 
 def test_an_alert_becomes_a_position_and_outlives_pm2_s_daemon(whole: Installation) -> None:
@@ -56,9 +58,10 @@ def test_c2_no_secret_reaches_logs_or_pm2(whole: Installation) -> None:
     send(document["webhook_url"], LONG)
     listed = whole.pm2("jlist").stdout
     logs = "".join(path.read_text() for path in whole.home.logs.glob("*.log"))
-    account = json.loads(whole.home.credentials.read_text())["accounts"][0]
+    accounts = json.loads(whole.home.credentials.read_text())["accounts"]
+    kept = [value for row in accounts for name, value in row.items() if name.startswith("api_")]
 
     assert logs
-    for secret in (account["api_key"], account["api_secret"], "token-of-a-test"):
+    for secret in (*kept, "token-of-a-test"):
         assert secret not in logs
         assert secret not in listed

@@ -35,6 +35,9 @@ EXPOSURE = Decimal("0.058") * Decimal("0.1") * 3  # of an alert with 5.8/100, by
 Row = dict[str, Any]
 
 
+VENUE = "bybit"  # the account that is looked at; the others trade beside it
+
+
 class House(Installation):
     """One home with real services on ports of its own, and everything that can be seen of it."""
 
@@ -67,8 +70,8 @@ class House(Installation):
 
     def books(self) -> Row:
         """Read the account as the exchange has it: sizes, orders, executions, equity."""
-        account: Row = call(f"{self.paper}/control/accounts")["accounts"][0]
-        return account
+        accounts: list[Row] = call(f"{self.paper}/control/accounts")["accounts"]
+        return next(row for row in accounts if row["exchange"] == VENUE)
 
     def lots(self, symbol: str) -> Decimal:
         """Tell what is held, signed, by the exchange's books."""
@@ -82,7 +85,7 @@ class House(Installation):
     def requests(self, method: str = "") -> list[Row]:
         """List the requests that the exchange saw since it started."""
         rows = call(f"{self.paper}/control/requests")["requests"]
-        return [row for row in rows if method in ("", row["method"])]
+        return [row for row in rows if row["venue"] == VENUE and method in ("", row["method"])]
 
     def fault(self, kind: str, **spec: Any) -> None:
         """Inject one fault into the exchange."""
@@ -94,15 +97,16 @@ class House(Installation):
 
     def wanted_lots(self, symbol: str) -> Decimal:
         """Work out, unsigned, what an alert of 5.8 % must become now, rounded toward zero."""
-        mark = Decimal(str(call(f"{self.paper}/control/prices")[symbol]["mark"]))
+        prices = call(f"{self.paper}/control/prices?exchange={VENUE}")
+        mark = Decimal(str(prices[symbol]["mark"]))
         lots = Decimal(self.books()["equity_usdt"]) * EXPOSURE / mark
-        step = find_wires()["bybit"].instruments[symbol].step_lots
+        step = find_wires()[VENUE].instruments[symbol].step_lots
         return (lots / step).to_integral_value(ROUND_DOWN) * step
 
     def report(self, symbol: str) -> Row:
         """Read what the engine says of a symbol; empty before it says anything."""
-        accounts = self.part("trade-engine").get("accounts") or [{}]
-        rows = accounts[0].get("symbols") or []
+        accounts = self.part("trade-engine").get("accounts") or []
+        rows: list[Row] = next((a["symbols"] for a in accounts if a["exchange"] == VENUE), [])
         return next((row for row in rows if row["symbol"] == symbol), {})
 
     def is_settled(self, symbol: str, lots: Decimal) -> bool:
@@ -153,6 +157,11 @@ class House(Installation):
                 with suppress(ValueError):
                     found.append(json.loads(line))
         return found
+
+    def journaled(self) -> list[Row]:
+        """Read what the engine wrote down of the account that is looked at, oldest first."""
+        name = f"paper-{VENUE}"
+        return [row for row in self.rows("state/orders-*.jsonl") if row.get("account") == name]
 
     def log(self, name: str) -> str:
         """Read all that a service ever logged."""

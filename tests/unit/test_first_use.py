@@ -1,11 +1,13 @@
 import json
 
+from account_processors import venue_profiles
+from account_processors.transport.access import keys_of
 from commands.first_use import write_examples
 from core.home import Home
 from core.settings import load_settings
 
 
-def test_a_fresh_home_gets_a_paper_account_and_a_token(home: Home) -> None:
+def test_a_fresh_home_gets_a_paper_account_a_venue_and_a_token(home: Home) -> None:
     written = write_examples(home)
     settings = load_settings(home)
 
@@ -14,7 +16,10 @@ def test_a_fresh_home_gets_a_paper_account_and_a_token(home: Home) -> None:
         "signal_weight_config.json",
     ]
     assert settings.problems == ()
-    assert [(row.environment, row.exchange) for row in settings.accounts] == [("paper", "bybit")]
+    assert [(row.environment, row.exchange) for row in settings.accounts] == [
+        ("paper", exchange) for exchange in venue_profiles()
+    ]
+    assert all(keys_of(row, venue_profiles()[row.exchange]) for row in settings.accounts)
     assert [row.symbol for row in settings.weights] == ["BTCUSDT", "ETHUSDT"]
     assert len(settings.engine.webhook.token.get_secret_value()) >= 32
 
