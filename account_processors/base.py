@@ -167,10 +167,7 @@ class CcxtVenue:
         for chunk, found in zip(chunks, await asyncio.gather(*sent), strict=True):
             results |= dict(zip(chunk, found, strict=True))
         for place, result in results.items():
-            if isinstance(result, RejectedError) and result.kind == "mode":
-                self._modes.forget(orders[place].symbol)
-            elif isinstance(result, PlacedOrder) and not self._profile.knows_client_ids:
-                self._order_ids[result.client_id] = result.order_id
+            self._learn(orders[place], result)
         return tuple(results[place] for place in range(len(orders)))
 
     async def cancel_order(self, symbol: str, client_id: str) -> None:
@@ -201,12 +198,19 @@ class CcxtVenue:
             self._profile.set_leverage,
             {self._profile.symbol_param: await self._id_of(symbol)},
         )
+        sends: list[Callable[[], Awaitable[object]]] = []
         for params in self._profile.leverage_params(mode, self._modes.is_hedged):
             send = partial(client.set_leverage, said, name, params)
             if raw is not None:
                 words = {**named, "leverage": str(said), **params}
                 send = partial(implicit(client, raw.method), words)
-            await self._set("leverage", send)
+            sends.append(send)
+        ended = await asyncio.gather(
+            *(self._set("leverage", send) for send in sends), return_exceptions=True
+        )
+        for error in ended:
+            if error is not None:
+                raise error
 
     async def set_margin_mode(self, symbol: str, margin_mode: str) -> None:
         """Set `cross` or `isolated`; "already so" is success."""
@@ -234,6 +238,12 @@ class CcxtVenue:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    def _learn(self, order: OrderRequest, result: Outcome) -> None:
+        if isinstance(result, RejectedError) and result.kind == "mode":
+            self._modes.forget(order.symbol)
+        elif isinstance(result, PlacedOrder) and not self._profile.knows_client_ids:
+            self._order_ids[result.client_id] = result.order_id
 
     async def _place(self, orders: Sequence[OrderRequest]) -> list[Outcome]:
         listing = await self._market.listing()

@@ -72,12 +72,12 @@ PROFILE = Profile(
         "positions": {"pool": 2}, "orders_read": {"pool": 2}, "order_by_id": {"pool": 5},
     },
     codes={
-        "margin": "200003 230003 300003 300007",
+        "margin": "200003 230003 300003 300007 330008",
         "nothing_to_reduce": "300009",
         "duplicate_id": "300018",
         "price": "300006 300008 300011 300012",
         "size": "100003",
-        "risk_limit": "200005 300000 300001 300004 300005 300016 330008",
+        "risk_limit": "200005 300000 300001 300004 300005 300016",
         "symbol": "200001 300002 404000",
         "mode": "330003 330005 330006 330011 300010",
         "other": "300013 400100 415000",
@@ -95,7 +95,7 @@ PROFILE = Profile(
     },
     phrases={
         "100001": {"not.?exist": "not_found", ".": "other"},  # one code for two things
-        "300003": {"position mode|margin mode": "mode"},
+        "300000": {"size|quantity": "size"},
     },
     success=("code", "200000"),
     code_field="code",
@@ -109,6 +109,7 @@ PROFILE = Profile(
         "reset_ms": "gw-ratelimit-reset",
     },
     resets_from_now=True,
+    ip_silence_s=30,
     request_window_s=5,
     batch_size=10,
     orders_bear_mode=True,

@@ -11,12 +11,12 @@ from typing import Any
 
 from core.ports import Clock
 from paper_exchange import book
-from paper_exchange.account import START_BALANCE_USDT, AccountState
+from paper_exchange.account import EVERY_SYMBOL, START_BALANCE_USDT, AccountState
 from paper_exchange.accounts import Doorkeeper, PaperAccount, venue_of
 from paper_exchange.faults import Fault, FaultTable, OrderEffects
 from paper_exchange.fills import liquidate
 from paper_exchange.instruments import Instruments
-from paper_exchange.orders import Origin, Terms, Ticket
+from paper_exchange.orders import MarginMode, Origin, Terms, Ticket
 from paper_exchange.prices import Board, PriceSource
 
 KEPT_VERSIONS = 256  # of each account's past, for stale reads
@@ -42,6 +42,7 @@ class PaperExchange:
         self.pins: dict[str, Decimal] = {}
         self.fill_delay_ms = 0
         self.start_balance_usdt = START_BALANCE_USDT
+        self.start_margin_modes: dict[str, MarginMode] = {}  # by venue; cross where there is none
         self.states: dict[str, AccountState] = dict(states or {})
         self.on_change: Callable[[], None] = lambda: None
         self._prices = prices
@@ -56,8 +57,7 @@ class PaperExchange:
         """The account as it stands now, with everything that fell due."""
         known = self.states.get(account.id)
         if known is None:
-            fresh = AccountState(wallet_usdt=self.start_balance_usdt, funded_until_ms=at_ms)
-            return self.change(account.id, fresh, at_ms)
+            return self.change(account.id, self._fresh(account, at_ms), at_ms)
         board = self.board(account.exchange, at_ms)
         return self.change(account.id, book.advance(known, board, at_ms), at_ms)
 
@@ -150,8 +150,7 @@ class PaperExchange:
         self.doorkeeper.register(account)
         at_ms = self.clock.now_ms()
         if account.id not in self.states:
-            balance = self.start_balance_usdt if balance_usdt is None else balance_usdt
-            fresh = AccountState(wallet_usdt=balance, funded_until_ms=at_ms)
+            fresh = self._fresh(account, at_ms, balance_usdt)
             return self.change(account.id, fresh, at_ms)
         return self.state(account, at_ms)
 
@@ -163,3 +162,13 @@ class PaperExchange:
             if venue in self.instruments and (state.positions or state.open_orders()):
                 board = self.board(venue, at_ms)
                 self.change(account_id, book.advance(state, board, at_ms), at_ms)
+
+    def _fresh(
+        self, account: PaperAccount, at_ms: int, balance_usdt: Decimal | None = None
+    ) -> AccountState:
+        mode = self.start_margin_modes.get(account.exchange)
+        return AccountState(
+            wallet_usdt=self.start_balance_usdt if balance_usdt is None else balance_usdt,
+            margin_modes={} if mode is None else {EVERY_SYMBOL: mode},
+            funded_until_ms=at_ms,
+        )

@@ -8,15 +8,15 @@ Pure: no I/O and no clock; chance comes from the seed. The server carries out wh
 | `drop_before` | cuts the connection, nothing done | |
 | `drop_after` | does it, then cuts the connection | |
 | `hang_after` | does it, then answers after `s` seconds, or never | `s` |
-| `http` | plain HTTP error, nothing done unless `booked` | `status`, `body`, `booked` |
+| `http` | plain HTTP error, nothing done unless `booked` | `status`, `body`, `booked`, `headers` |
 | `rate_limit`, `ip_ban`, `maintenance` | the venue's own refusal, nothing done | |
-| `refuse` | the venue's error code, nothing done | `code`, `text` |
+| `refuse` | the venue's error code, nothing done | `code`, `text`, `status` |
 | `empty` | 200 with every list empty | |
 | `stale` | reads show the account as it was `lag_ms` ago, or when the fault was added | `lag_ms` |
 | `garbage` | does it, then 200 with rubbish | `shape`: html, truncated, empty |
 | `fields` | those fields get those values in every row | `values` |
 | `clock_skew` | the venue's clock is `ms` ahead (< 0: behind) | `ms` |
-| `reject_order` | the order alone is refused (in a batch the others live) | `code`, `text` |
+| `reject_order` | the order alone is refused (in a batch the others live) | as `refuse` |
 | `late_reject` | accepted, then rejected when matched | `reason` |
 | `partial_fill` | fills that share only, rounded to the step | `fraction` |
 | `fill_delay` | matched that much later | `ms` |
@@ -64,8 +64,9 @@ class Effects:
     http_status: int | None = None
     http_body: str = ""
     http_booked: bool = False
+    http_headers: Params = field(default_factory=dict)
     refusal: str = ""  # rate_limit, ip_ban, maintenance
-    refuse: tuple[str, str] | None = None
+    refuse: tuple[str, str, int] | None = None  # code, text, HTTP status
     is_empty: bool = False
     view_at_ms: int | None = None
     garbage: str = ""
@@ -77,14 +78,15 @@ class Effects:
 class OrderEffects:
     """What happens to one order; the default is nothing."""
 
-    refuse: tuple[str, str] | None = None
+    refuse: tuple[str, str, int] | None = None
     doomed: Reason | None = None
     fill_fraction: Decimal = ONE
     fill_delay_ms: int = 0
 
 
-def _code(fault: Fault) -> tuple[str, str]:
-    return str(fault.params["code"]), str(fault.params.get("text", "injected"))
+def _code(fault: Fault) -> tuple[str, str, int]:
+    text, status = fault.params.get("text", "injected"), fault.params.get("status", 200)
+    return str(fault.params["code"]), str(text), int(status)
 
 
 def _view(fault: Fault, at_ms: int) -> int:
@@ -97,6 +99,7 @@ def _http(fault: Fault, _: int) -> Params:
         "http_status": int(fault.params.get("status", 502)),
         "http_body": str(fault.params.get("body", "<html>Bad Gateway</html>")),
         "http_booked": bool(fault.params.get("booked", False)),
+        "http_headers": dict(fault.params.get("headers", {})),
     }
 
 

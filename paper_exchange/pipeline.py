@@ -130,7 +130,7 @@ class Pipeline:
         """What is said without doing anything."""
         effects, wire = visit.effects, visit.wire
         if effects.http_status is not None and not effects.http_booked:
-            return Reply(payload=effects.http_body, status=effects.http_status)
+            return _plain_error(effects, effects.http_status)
         if effects.refuse:
             return wire.refusal(*effects.refuse, visit.venue_ms)
         if effects.refusal == "ip_ban":
@@ -191,7 +191,7 @@ class Pipeline:
             if effects.hang_s is None:
                 return _cut(incoming)
         if effects.http_status is not None:
-            return _response(Reply(payload=effects.http_body, status=effects.http_status))
+            return _response(_plain_error(effects, effects.http_status))
         payload = reply.payload
         if effects.is_empty:
             payload = without_rows(payload)
@@ -205,6 +205,10 @@ class Pipeline:
             await asyncio.wait_for(self.stopping.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _plain_error(effects: Effects, status: int) -> Reply:
+    return Reply(payload=effects.http_body, status=status, headers=effects.http_headers)
 
 
 def _dated(response: web.StreamResponse, visit: Visit) -> web.StreamResponse:

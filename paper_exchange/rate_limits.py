@@ -12,6 +12,7 @@ class Budget:
     limit: int
     window_ms: int
     weight: int = 1
+    is_fixed: bool = False  # the window starts at its first request and ends for all of them
     ban_ms: int = 600_000  # how long an address that goes over is shut out: "at least 10 minutes"
 
 
@@ -35,7 +36,10 @@ class RollingWindows:
         """Count a request if its whole weight fits; a refused one counts nothing."""
         taken = self._taken.setdefault(budget.bucket, deque())
         while taken and taken[0][0] <= at_ms - budget.window_ms:
-            taken.popleft()
+            if budget.is_fixed:
+                taken.clear()
+            else:
+                taken.popleft()
         used = sum(weight for _, weight in taken)
         is_allowed = used + budget.weight <= budget.limit
         if is_allowed:

@@ -16,7 +16,7 @@ import orjson
 
 from paper_exchange.accounts import PaperAccount
 from paper_exchange.instruments import Instruments, PaperInstrument
-from paper_exchange.orders import BookError, Reason, Ticket
+from paper_exchange.orders import BookError, MarginMode, Reason, Ticket
 from paper_exchange.rate_limits import Allowance, Budget
 from paper_exchange.wire import Call, Reply, Request
 
@@ -56,6 +56,7 @@ class RestWire(ABC):
     ip_limits: ClassVar[tuple[tuple[int, int], ...]]  # (requests, window ms) of one address
     key_header: ClassVar[str]
     takes_lists: ClassVar[bool] = False  # some of its bodies are JSON lists
+    start_margin_mode: ClassVar[MarginMode] = MarginMode.CROSS
 
     @abstractmethod
     def check_door(self, call: Call) -> None:
@@ -122,9 +123,14 @@ class RestWire(ABC):
         """A path that the venue has not."""
         return Reply(payload="404 page not found", status=404)
 
-    def refusal(self, code: str, text: str, at_ms: int) -> Reply:
+    def refusal(self, code: str, text: str, status: int, at_ms: int) -> Reply:
         """An error that a fault asked for."""
-        return self.error(code, text, at_ms)
+        return self.error(code, text, at_ms, status)
+
+    def endpoint_of(self, request: Request) -> Endpoint | None:
+        """What serves a request; None if the venue has no such path."""
+        found = _find(self.endpoints, request)
+        return found[0] if found else None
 
 
 def place_order(call: Call, ticket: Ticket, order_id: str) -> None:

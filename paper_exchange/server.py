@@ -81,6 +81,7 @@ class PaperServer:
             states=self._file.load(),
         )
         self.exchange.start_balance_usdt = start_balance_usdt
+        self.exchange.start_margin_modes = {name: w.start_margin_mode for name, w in wires.items()}
         self.exchange.on_change = lambda: self._file.changed(self.exchange.states)
         self._pipeline = Pipeline(self.exchange, wires, self._file)
         self._pipeline.limits_enforced = limits

@@ -14,6 +14,7 @@ from paper_exchange.account import AccountState
 from paper_exchange.accounts import PaperAccount
 from paper_exchange.exchange import PaperExchange
 from paper_exchange.instruments import Instruments
+from paper_exchange.orders import MarginMode
 from paper_exchange.prices import Board
 from paper_exchange.rate_limits import Allowance, Budget
 
@@ -76,6 +77,7 @@ class Wire(Protocol):
 
     prefix: str  # first part of the path: "bybit"
     instruments: Instruments
+    start_margin_mode: MarginMode  # of a new account
 
     def api_key(self, headers: Mapping[str, str]) -> str:
         """The key a request bears, "" for none."""
@@ -97,7 +99,7 @@ class Wire(Protocol):
         """Serve a request; errors are answers too."""
         ...
 
-    def refusal(self, code: str, text: str, at_ms: int) -> Reply:
+    def refusal(self, code: str, text: str, status: int, at_ms: int) -> Reply:
         """An error in the venue's envelope."""
         ...
 

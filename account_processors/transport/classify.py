@@ -86,7 +86,7 @@ def classify(failure: Failure, profile: Profile) -> Verdict:
     code, message = said_by(failure.text, profile)
     meaning = None if code in ("", profile.success[1]) else profile.meaning(code, message)
     text = _describe(code, message, failure, profile)
-    limited = _rate_limit(meaning, failure, text)
+    limited = _rate_limit(meaning, failure, text, profile.ip_silence_s)
     if limited is not None:
         return limited
     if meaning in KEY_REMEDIES:
@@ -146,14 +146,16 @@ def rejection(meaning: Meaning, code: str, text: str) -> RejectedError:
     return RejectedError(text, kind=meaning, code=code)
 
 
-def _rate_limit(meaning: Meaning | None, failure: Failure, text: str) -> Verdict | None:
+def _rate_limit(
+    meaning: Meaning | None, failure: Failure, text: str, ip_silence_s: int
+) -> Verdict | None:
     if failure.status == HTTPStatus.FORBIDDEN:
         return _forbidden(meaning, failure, text)
     if meaning == "rate_limit":
         return _limited(text, failure.retry_after_s or LIMITED_S, "group")
     is_limited = meaning == "ip_rate_limit" or failure.status == HTTPStatus.TOO_MANY_REQUESTS
     if is_limited or (meaning is None and "RateLimitExceeded" in failure.names):
-        return _limited(text, failure.retry_after_s or LIMITED_S, "ip")
+        return _limited(text, failure.retry_after_s or ip_silence_s, "ip")
     return None
 
 

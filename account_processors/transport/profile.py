@@ -201,6 +201,7 @@ class Profile:
     demo: Literal["", "demo_trading", "sandbox"] = ""  # ccxt's switch
     limit_headers: Mapping[str, str] = field(default_factory=dict)  # limit, remaining, reset_ms
     resets_from_now: bool = False  # reset_ms is a span, not a time
+    ip_silence_s: int = 1  # asked of an address that sent too much, where no header says it
     refusal: tuple[str, ...] = ()  # path in a reply of success; false or a list there is a no
     batch_code: str = "code"  # names in one order's row of a batch reply
     batch_message: str = "msg"

@@ -65,7 +65,6 @@ class Address:
         return self.base_url or ("demo" if self.is_demo else "live")
 
 
-MOST_AHEAD_MS = 500  # venues take times up to a second ahead
 _TRIP: ContextVar[Trip | None] = ContextVar("trip", default=None)
 
 
@@ -113,7 +112,7 @@ def make_client(  # noqa: PLR0913 - the parts of one client
     client.enableLastHttpResponse = client.enableLastJsonResponse = False
     client.enableLastResponseHeaders = False
     client.has["fetchCurrencies"] = False  # the only switch for a signed call in load_markets
-    client.milliseconds = _never_twice(server_clock.now_ms)
+    client.milliseconds = server_clock.times_of(keys.get("apiKey", ""))
     if address.is_demo and not address.base_url:  # overwrites the URLs, so before the redirect
         switch = {"demo_trading": "enable_demo_trading", "sandbox": "set_sandbox_mode"}
         getattr(client, switch[profile.demo])(True)
@@ -149,20 +148,6 @@ def _watch(client: Any, server_clock: ServerClock) -> None:  # noqa: ANN401 - cc
 
     client.fetch, client.on_rest_response = fetch, on_rest_response
     client.on_json_response = on_json_response
-
-
-def _never_twice(now_ms: Callable[[], int]) -> Callable[[], int]:
-    """Give times that only grow: some venues take a request's time for its nonce."""
-    last_ms = 0
-
-    def milliseconds() -> int:
-        nonlocal last_ms
-        now = now_ms()
-        # a burst may run ahead a little; a clock that was set back starts afresh
-        last_ms = last_ms + 1 if now <= last_ms <= now + MOST_AHEAD_MS else now
-        return last_ms
-
-    return milliseconds
 
 
 def _redirected(urls: object, base_url: str) -> object:

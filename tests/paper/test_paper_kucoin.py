@@ -173,7 +173,7 @@ async def test_sizes_are_whole_contracts_within_the_limits(cross: Client) -> Non
             await cross.futuresPrivatePostOrders({**raw, "size": size, "clientOid": "a"})
     with pytest.raises(ccxt.OrderNotFound, match="Quantity parameter cannot be empty"):
         await cross.futuresPrivatePostOrders({**raw, "clientOid": "a"})
-    with pytest.raises(ccxt.InvalidOrder, match="300000.*too large"):
+    with pytest.raises(ccxt.InvalidOrder, match=r"300000.*too large"):
         await order(cross, "buy", 1_000_001)
 
 
@@ -217,21 +217,20 @@ async def test_an_order_is_found_by_either_id(cross: Client) -> None:
     assert by_id == by_client_id
     assert (by_id["id"], by_id["filled"], by_id["average"]) == (made["id"], 2, 3328.16)
     assert (by_id["status"], by_id["type"], by_id["side"]) == ("closed", "market", "buy")
+    assert by_id["cost"] == pytest.approx(66.5632)
+    assert (by_id["info"]["filledValue"], by_id["info"]["leverage"]) == ("66.5632", "5")
     for name in ({}, {"clientOrderId": "never"}):
         with pytest.raises(ccxt.OrderNotFound, match="orderNotExist"):
             await cross.fetch_order("1", ETH, name)
 
 
 async def test_limit_orders_rest_and_are_cancelled(server: PaperServer, cross: Client) -> None:
-    first, second, third = [
+    first, _, third = [
         await cross.create_order(ETH, "limit", "buy", 10, 3100, {**CROSS, "clientOrderId": name})
         for name in ("one", "two", "three")
     ]
-    assert [row["clientOrderId"] for row in await cross.fetch_open_orders(ETH)] == [
-        "one",
-        "two",
-        "three",
-    ]
+    names = {row["clientOrderId"] for row in await cross.fetch_open_orders(ETH)}
+    assert names == {"one", "two", "three"}
     assert (await cross.fetch_balance())["info"]["data"]["orderMargin"] == pytest.approx(186)
     await cross.cancel_order(first["id"], ETH)
     await cross.cancel_order(None, ETH, {"clientOrderId": "two"})
@@ -277,7 +276,7 @@ async def test_limits_far_from_the_mark_are_refused(cross: Client) -> None:
         with pytest.raises(ccxt.InvalidOrder, match=code):
             await cross.create_order(ETH, "limit", side, 1, price, CROSS)
     raw = {"symbol": "ETHUSDTM", "side": "buy", "type": "limit", "marginMode": "CROSS"}
-    with pytest.raises(ccxt.InvalidOrder, match="300000.*tick"):
+    with pytest.raises(ccxt.InvalidOrder, match=r"300000.*tick"):
         await cross.futuresPrivatePostOrders(
             {**raw, "size": 1, "price": "3100.001", "clientOid": "a"}
         )
@@ -297,7 +296,7 @@ async def test_a_contract_has_a_hundred_resting_orders_at_most(
 ) -> None:
     for _ in range(100):
         await cross.create_order(ETH, "limit", "buy", 1, 3100, CROSS)
-    with pytest.raises(ccxt.ExchangeError, match="300001.*limit: 100"):
+    with pytest.raises(ccxt.ExchangeError, match=r"300001.*limit: 100"):
         await cross.create_order(ETH, "limit", "buy", 1, 3100, CROSS)
     await order(cross, "buy", 1)
 

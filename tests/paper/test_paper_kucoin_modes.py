@@ -74,7 +74,7 @@ async def test_cross_leverage_is_set_by_contract_and_that_of_orders_ignored(
     assert (await client.fetch_leverage(ETH))["longLeverage"] == position["leverage"] == 7
     assert position["initialMargin"] == pytest.approx(332.8 / 7)
     for value in (101, 0):
-        with pytest.raises(ccxt.ExchangeError, match="300016.*greater than 100"):
+        with pytest.raises(ccxt.ExchangeError, match=r"300016.*greater than 100"):
             await client.set_leverage(value, ETH)
 
 
@@ -85,10 +85,11 @@ async def test_isolated_leverage_comes_with_the_order_that_opens(client: Client)
     await buy(client, leverage=8)  # the position keeps what it has
     [second] = await client.fetch_positions()
 
+    assert (await client.fetch_leverage(ETH))["longLeverage"] == 20
     assert first["marginMode"] == "isolated"
     assert first["initialMargin"] == pytest.approx(332.816 / 4)
     assert second["initialMargin"] == pytest.approx(2 * 332.816 / 4)
-    with pytest.raises(ccxt.ExchangeError, match="300016.*greater than 125"):
+    with pytest.raises(ccxt.ExchangeError, match=r"300016.*greater than 125"):
         await buy(client, BTC, 1, leverage=126)
     with pytest.raises(ccxt.OrderNotFound, match="Leverage parameter cannot be empty"):
         await client.futuresPrivatePostOrders(
@@ -139,6 +140,8 @@ async def test_hedge_mode_holds_both_sides(server: PaperServer, client: Client) 
     [short] = await client.fetch_positions()
     assert (short["side"], short["contracts"]) == ("short", 4)
     assert (await client.fetch_position(ETH))["contracts"] == 4
+    with pytest.raises(ccxt.ExchangeError, match="330011"):
+        await client.close_position(ETH)
     with pytest.raises(ccxt.InvalidOrder, match="300009"):
         await client.close_position(ETH, None, {"positionSide": "LONG"})
     await client.close_position(ETH, None, {"positionSide": "SHORT"})
