@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -28,6 +29,9 @@ class OnTheWire:
     client_id: str
     price: Decimal | None
     time_in_force: str
+    margin_mode: str = ""  # what goes with the order, "" = nothing; likewise
+    leverage: str = ""
+    side: str = ""  # of a hedge-mode account: long or short
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,10 @@ class Door:
     def fault(self) -> dict[str, str]:
         """The fields of a fault that name it."""
         return {"method": self.method, "endpoint": self.path}
+
+    def is_met_by(self, request: SeenRequest) -> bool:
+        """True if a request came to it."""
+        return request.method == self.method and fnmatchcase(request.path, self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +64,18 @@ class VenueWords:
     wallet: Door
     instruments: Door
     tickers: Door
-    time: Door | None
+    time: Door  # where the clock is read
     leverage: Door
     margin_mode: Door | None  # sets it; None = it is chosen with the order
     look_up: tuple[Door, ...]  # asked for one order, in turn
     recent: tuple[Door, ...]  # asked for a symbol's orders
+    open_orders: Door
     codes: Mapping[str, str]  # by what the engine makes of them
+    names: Mapping[str, str]  # the venue's name of a contract: ours
+    equity: tuple[str, ...]  # the fields of its reply that we read
     orders: Callable[[Row], OnTheWire]
     passphrase: str | None = None
+    cuts_closes: bool = True  # a close of more than is held closes what there is
     orders_bear_leverage: bool = False  # isolated leverage goes with the order alone
 
     @property
@@ -111,6 +123,7 @@ def _bybit(row: Row) -> OnTheWire:
         client_id=row.get("orderLinkId", ""),
         price=_price(row),
         time_in_force=row.get("timeInForce", ""),
+        side={0: "", 1: "long", 2: "short"}[int(row.get("positionIdx", 0))],
     )
 
 
@@ -122,17 +135,22 @@ def _blofin(row: Row) -> OnTheWire:
         client_id=row.get("clientOrderId", ""),
         price=_price(row),
         time_in_force="IOC" if row["orderType"] == "ioc" else "",
+        margin_mode=row.get("marginMode", ""),
+        side=row.get("positionSide", ""),
     )
 
 
 def _kucoin(row: Row) -> OnTheWire:
     return OnTheWire(
         symbol=_symbol("kucoin", row["symbol"]),
-        size_lots=Decimal(row["size"]) * (1 if row["side"] == "buy" else -1),
-        reduce_only=row.get("reduceOnly") is True,
+        size_lots=Decimal(row.get("size", 0)) * (1 if row.get("side") == "buy" else -1),
+        reduce_only=True in {row.get("reduceOnly"), row.get("closeOrder")},
         client_id=row.get("clientOid", ""),
         price=_price(row),
         time_in_force=row.get("timeInForce", ""),
+        margin_mode=row.get("marginMode", "").lower(),
+        leverage=str(row.get("leverage", "")),
+        side=row.get("positionSide", "").lower(),
     )
 
 
@@ -144,6 +162,9 @@ def _mexc(row: Row) -> OnTheWire:
         client_id=row.get("externalOid", ""),
         price=_price(row),
         time_in_force="IOC" if row["type"] == 3 else "",
+        margin_mode={1: "isolated", 2: "cross"}.get(row.get("openType", 0), ""),
+        leverage=str(row.get("leverage", "")),
+        side=("long" if row["side"] in {1, 4} else "short") if row["positionMode"] == 1 else "",
     )
 
 
@@ -165,12 +186,15 @@ WORDS: Mapping[str, VenueWords] = {
             margin_mode=Door("POST", "/v5/account/set-margin-mode"),
             look_up=(Door("GET", "/v5/order/realtime"), Door("GET", "/v5/order/history")),
             recent=(Door("GET", "/v5/order/history"), Door("GET", "/v5/order/realtime")),
+            open_orders=Door("GET", "/v5/order/realtime"),
             codes={
                 "margin": "110007", "nothing_to_reduce": "110017", "duplicate_id": "110072",
                 "price": "110003", "size": "110094", "risk_limit": "110090", "symbol": "110074",
                 "mode": "110028", "key": "10003", "signature": "10004", "permission": "10005",
                 "expired": "33004", "ip": "10010", "unknown": "10016", "clock": "10002",
             },
+            names={"BTCUSDT": "BTCUSDT", "1000PEPEUSDT": "1000PEPEUSDT"},
+            equity=("equity", "totalEquity"),
             orders=_bybit,
         ),
         VenueWords(
@@ -183,7 +207,7 @@ WORDS: Mapping[str, VenueWords] = {
             wallet=Door("GET", "/api/v1/account/balance"),
             instruments=Door("GET", "/api/v1/market/instruments"),
             tickers=Door("GET", "/api/v1/market/tickers"),
-            time=None,
+            time=Door("GET", "/api/v1/market/mark-price"),  # its Date header
             leverage=Door("POST", "/api/v1/account/set-leverage"),
             margin_mode=Door("POST", "/api/v1/account/set-margin-mode"),
             look_up=(
@@ -195,12 +219,15 @@ WORDS: Mapping[str, VenueWords] = {
                 Door("GET", "/api/v1/trade/orders-history"),
                 Door("GET", "/api/v1/trade/orders-pending"),
             ),
+            open_orders=Door("GET", "/api/v1/trade/orders-pending"),
             codes={
                 "margin": "103003", "nothing_to_reduce": "102022", "duplicate_id": "102002",
                 "price": "102064", "size": "102015", "risk_limit": "102013", "symbol": "152014",
                 "mode": "102089", "key": "152401", "signature": "152409", "permission": "152404",
                 "ip": "152406", "unknown": "500", "clock": "152405",
             },
+            names={"BTC-USDT": "BTCUSDT", "1000BONK-USDT": "1000BONKUSDT"},
+            equity=("equity", "totalEquity"),
             orders=_blofin,
             passphrase="PASSPHRASE",
         ),
@@ -217,14 +244,21 @@ WORDS: Mapping[str, VenueWords] = {
             time=Door("GET", "/api/v1/timestamp"),
             leverage=Door("POST", "/api/v2/changeCrossUserLeverage"),
             margin_mode=Door("POST", "/api/v2/position/changeMarginMode"),
-            look_up=(Door("GET", "/api/v1/orders/byClientOid"), Door("GET", "/api/v1/orders")),
+            look_up=(
+                Door("GET", "/api/v1/orders/byClientOid"),
+                Door("GET", "/api/v1/orders"),  # done ones, then active ones
+                Door("GET", "/api/v1/orders"),
+            ),
             recent=(Door("GET", "/api/v1/orders"),),
+            open_orders=Door("GET", "/api/v1/orders"),
             codes={
                 "margin": "300003", "nothing_to_reduce": "300009", "duplicate_id": "300018",
                 "price": "300012", "size": "100003", "risk_limit": "300005", "symbol": "200001",
                 "mode": "330005", "key": "400003", "signature": "400005", "permission": "400007",
                 "ip": "400006", "banned": "411100", "unknown": "500000", "clock": "400002",
             },
+            names={"XBTUSDTM": "BTCUSDT", "ETHUSDTM": "ETHUSDT"},
+            equity=("accountEquity",),
             orders=_kucoin,
             passphrase="PASSPHRASE",
             orders_bear_leverage=True,
@@ -251,13 +285,17 @@ WORDS: Mapping[str, VenueWords] = {
                 Door("GET", "/api/v1/private/order/list/history_orders"),
                 Door("GET", "/api/v1/private/order/list/open_orders"),
             ),
+            open_orders=Door("GET", "/api/v1/private/order/list/open_orders"),
             codes={
                 "margin": "2005", "nothing_to_reduce": "2009", "duplicate_id": "2039",
                 "price": "2003", "size": "2015", "risk_limit": "2031", "symbol": "1002",
                 "mode": "2027", "key": "401", "signature": "602", "permission": "701",
                 "expired": "402", "ip": "406", "unknown": "500", "clock": "513",
             },
+            names={"BTC_USDT": "BTCUSDT", "ETH_USDT": "ETHUSDT"},
+            equity=("equity",),
             orders=_mexc,
+            cuts_closes=False,
         ),
     )
 }  # fmt: skip

@@ -6,90 +6,58 @@ on conditions; what must not happen is asserted after passes that could have don
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
-
 from commands.wiring import Engine
-from core.clock import SystemClock
 from core.cycle import PassReport
 from core.home import Home
 from core.lanes.lane import Lane
-from core.nudge import send_nudge
-from core.settings.engine import WebhookConfig
 from core.store import atomic_write_bytes
-from paper_exchange.accounts import PaperAccount
 from paper_exchange.server import PaperServer
-from signal_processors.base import SignalWriter
-from signal_processors.tradingview_door import Door
-from signal_processors.tradingview_fold import TradingViewFold
-from signal_processors.tradingview_intake import Intake
+from tests.drills.receiving import BTC, ETH, TOKEN, Receiving
+from tests.drills.venue_side import Site, VenueSide, open_site, share
+from tests.venues import OnTheWire
 
-BTC, ETH = "BTCUSDT", "ETHUSDT"
-CREATE, BATCH = "/v5/order/create", "/v5/order/create-batch"
-CREATES = "/v5/order/create*"  # as faults name endpoints
-POSITIONS, WALLET = "/v5/position/list", "/v5/account/wallet-balance"
-LEVERAGE, INSTRUMENTS = "/v5/position/set-leverage", "/v5/market/instruments-info"
-TICKERS = "/v5/market/tickers"
-TOKEN = "drill-token"
-WITHIN_S = 8.0
+__all__ = ["BTC", "ETH", "Stage", "share", "stage"]
+
+WITHIN_S = 20.0
+PACE_S = 0.1  # a venue would not have more passes than that
 
 T = TypeVar("T")
 
 
-class ShiftedClock(SystemClock):
-    """The receiver's clock: alerts seconds apart without waiting for them."""
-
-    def __init__(self) -> None:
-        self.shift_ms = 0
-
-    def now_ms(self) -> int:
-        return super().now_ms() + self.shift_ms
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnTheWire:
-    """An order as its bytes had it; `size_lots` is signed."""
-
-    symbol: str
-    size_lots: Decimal
-    reduce_only: bool
-    client_id: str
-    price: Decimal | None
-    time_in_force: str
-
-
-class Stage:
+class Stage(VenueSide, Receiving):
     """One home, its receiver and, between `start` and `stop`, its engine."""
 
-    def __init__(self, root: Path, server: PaperServer, accounts: Sequence[dict[str, Any]]) -> None:
-        self.home = Home(root)
-        self.server = server
-        self.rows = accounts
-        self.clock = ShiftedClock()
+    def __init__(
+        self, root: Path, exchange: str, server: PaperServer, sites: Mapping[str, Site]
+    ) -> None:
+        VenueSide.__init__(self, exchange, server, sites)
         self.reports: list[PassReport] = []
         self.newest: dict[str, PassReport] = {}
         self.first_with: dict[str, int] = {}  # the generation that first knew a signal, by its id
         self.engine: Engine
-        self._numbers = iter(range(1_000_000))
         self._running: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._writer: SignalWriter | None = None
-        self.open_receiver()
+        self._ended_at = float("-inf")
+        Receiving.__init__(self, Home(root))
 
     # --- configuration
     def write(self, name: str, content: object) -> None:
         """Replace a configuration file as the wizards do."""
         atomic_write_bytes(self.home.root / name, json.dumps(content).encode())
+
+    def write_accounts(self, **changes: Mapping[str, Any]) -> None:
+        """Write the accounts as they are, some of them changed."""
+        rows = [{**site.row, **changes.get(name, {})} for name, site in self.sites.items()]
+        self.write("credentials.json", {"accounts": rows})
+        (self.home.root / "credentials.json").chmod(0o600)
 
     def weigh(self, *symbols: str, leverage: int = 3, weight: float = 1) -> None:
         """Let TradingView decide these symbols alone."""
@@ -99,48 +67,13 @@ class Stage:
             [{"symbol": s, "leverage": leverage, "sources": sources} for s in symbols],
         )
 
-    # --- the receiver
-    def open_receiver(self) -> None:
-        """Take the journal's lock and open the door."""
-        fold = TradingViewFold()
-        self._writer = SignalWriter(
-            self.home,
-            "tradingview",
-            clock=self.clock,
-            fold=fold,
-            on_stored=partial(send_nudge, self.home),
-        )
-        self._writer.open()
-        intake = Intake(writer=self._writer, fold=fold, mapping=dict, clock=self.clock)
-        config = WebhookConfig.model_validate({"token": TOKEN})
-        self.door = Door(intake=intake, config=lambda: config)
-
-    async def close_receiver(self) -> None:
-        """Write the checkpoint and give the journal back."""
-        if self._writer is not None:
-            await self._writer.close()
-            self._writer = None
-
-    async def post(self, body: object) -> tuple[int, dict[str, Any]]:
-        """Send an alert to the door; gives status and answer."""
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        transport = httpx.ASGITransport(app=self.door)
-        async with httpx.AsyncClient(transport=transport, base_url="http://door") as client:
-            answer = await client.post(f"/webhook/{TOKEN}", content=content)
-        return answer.status_code, answer.json()
-
-    async def alert(
-        self, direction: str, size: str = "", *, symbol: str = BTC, **fields: object
-    ) -> str:
-        """Send an alert that is no copy of another; gives its id."""
-        body = {"symbol": symbol, "direction": direction, "note": next(self._numbers), **fields}
-        status, answer = await self.post({**body, "size": size} if size else body)
-        assert status == 200, answer
-        return str(answer["id"])
-
     # --- the engine
     async def start(self) -> None:
         """Start the engine's process, without a process."""
+        if not self.profile.server_time_ms:
+            # that clock is known to half a second and its times are nonces: two processes in one
+            # second could use the same ones, which no real restart is quick enough for
+            await self.until(lambda: time.monotonic() - self._ended_at > 1.1, "a process's start")
         self.reports.clear()
         self.newest.clear()
         self.first_with.clear()
@@ -164,11 +97,12 @@ class Stage:
 
     async def kill(self) -> None:
         """Stop it as SIGKILL would: what is on the wire is forgotten, nothing more is written."""
+        if self._running is None:
+            return
         for lane in self.engine.executor.lanes:
             for task in list(lane.desk.in_flight):
                 task.cancel()
-        if self._running is not None:
-            self._running.cancel()
+        self._running.cancel()
         await self._end()
 
     async def _end(self) -> None:
@@ -179,6 +113,7 @@ class Stage:
             self._filling.cancel()
         await asyncio.gather(self._running, self._filling or _nothing(), return_exceptions=True)
         self._running = None
+        self._ended_at = time.monotonic()
         await self.engine.close()
 
     # --- what the engine says
@@ -196,6 +131,17 @@ class Stage:
         rows = self.status(account)["symbols"]
         none = {"reason": "", "hold": "", "target_lots": None}
         return next((dict(row) for row in rows if row["symbol"] == symbol), none)
+
+    @property
+    def generation(self) -> int:
+        """How often what is wanted has changed."""
+        inputs = self.engine.executor.inputs
+        return -1 if inputs is None else inputs.generation
+
+    def target(self, symbol: str = BTC, account: str = "main") -> Decimal | None:
+        """What the engine wants to hold, in base coins; None = not known."""
+        lots = self.symbol_status(symbol, account)["target_lots"]
+        return None if lots is None else self.coins(str(lots), symbol, account)
 
     def alerts(self) -> dict[str, str]:
         """The alerts that stand: text by key."""
@@ -217,22 +163,7 @@ class Stage:
     def forget(self) -> None:
         """Begin to count passes and requests anew."""
         self.reports.clear()
-        self.server.forget_requests()
-
-    # --- what the exchange says
-    def held(self, symbol: str = BTC, account: str = "main") -> Decimal:
-        """The books' size: the truth."""
-        return Decimal(self.server.truth(account)["sizes"].get(symbol, "0"))
-
-    def orders(self, account: str = "main") -> list[OnTheWire]:
-        """All orders that reached the door of the exchange, taken or not, in order."""
-        found: list[OnTheWire] = []
-        for request in self.server.requests(account=account):
-            if request.path == CREATE:
-                found.append(_wire(json.loads(request.body)))
-            elif request.path == BATCH:
-                found += [_wire(row) for row in json.loads(request.body)["request"]]
-        return found
+        self.forget_requests()
 
     # --- waiting
     async def until(
@@ -279,10 +210,46 @@ class Stage:
 
         return await self.until(enough, f"{count} passes", within_s=within_s)
 
+    async def again(
+        self,
+        count: int = 1,
+        *,
+        account: str = "main",
+        where: Callable[[PassReport], bool] = lambda _: True,
+        within_s: float = WITHIN_S,
+    ) -> None:
+        """Let so many more passes begin and end, as a resync would, without waiting for it."""
+        await self.until(lambda: self._is_open(account), "its lane")
+        for _ in range(count):
+            await self._one_more(account, where, within_s)
+
+    async def _one_more(
+        self, account: str, where: Callable[[PassReport], bool], within_s: float
+    ) -> None:
+        lane = self.lane(account)
+        known = self.passes(account)
+        is_at_work = lane._targets_at_work is not None  # on a pass that began before now
+
+        woken_at = float("-inf")
+
+        def came() -> bool:
+            nonlocal woken_at
+            if time.monotonic() - woken_at > PACE_S:
+                woken_at = time.monotonic()
+                lane.desk.wake()
+            new = [r for r in self.passes(account) if all(r is not one for one in known)]
+            return any(where(r) for r in new[1 if is_at_work else 0 :])
+
+        await self.until(came, "one more pass", within_s=within_s)
+
+    def _is_open(self, account: str) -> bool:
+        lanes = self.engine.executor.lanes
+        return any(one.desk.name == account and one.state == "ready" for one in lanes)
+
     async def price_of(self, symbol: str, mark: str) -> None:
-        """Wait until the engine has read this price."""
+        """Let passes go by until one has read this price."""
         market = self.lane().desk.market
-        await self.until(lambda: market.last_price(symbol) == Decimal(mark), "the new price")
+        await self.again(where=lambda _: is_near(market.last_price(symbol), Decimal(mark)))
 
     def _generation_of(self, signal_id: str) -> int | None:
         if not signal_id:
@@ -317,12 +284,18 @@ class Stage:
 
     def orders_of_all(self) -> list[OnTheWire]:
         """The orders of every account."""
-        return [order for row in self.rows for order in self.orders(str(row["name"]))]
+        return [order for name in self.sites for order in self.orders(name)]
+
+
+def is_near(price: Decimal | None, mark: Decimal) -> bool:
+    """True for a venue's mark too: some show none, and the middle of their quotes is taken."""
+    return price is not None and abs(price - mark) <= mark / 500
 
 
 @asynccontextmanager
 async def stage(
     tmp_path: Path,
+    venue: str = "bybit",
     *,
     accounts: Mapping[str, Mapping[str, Any]] | None = None,
     symbols: Sequence[str] = (BTC, ETH),
@@ -331,19 +304,19 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     """Set everything up but the engine: `await start()`; `limits` are EngineLimits' fields.
 
-    BTC is 60,000 and ETH 3,000 USDT, an account owns 100,000: with weight 1 and leverage 3 an alert
-    of 2 % is 0.1 BTC.
+    Accounts are at `venue` unless they name an `exchange`. BTC is 60,000 and ETH 3,000 USDT, an
+    account owns 100,000: with weight 1 and leverage 3 an alert of 2 % is 0.1 BTC.
     """
     Home(tmp_path).make_folders()
     async with PaperServer() as own:
-        own.pin(BTCUSDT="60000", ETHUSDT="3000")
-        rows = [
-            _account(name, server or own, changes)
+        used = server or own
+        used.pin(BTCUSDT="60000", ETHUSDT="3000")
+        sites = {
+            name: open_site(name, venue, used, changes)
             for name, changes in (accounts or {"main": {}}).items()
-        ]
-        here = Stage(tmp_path, server or own, rows)
-        here.write("credentials.json", {"accounts": rows})
-        (tmp_path / "credentials.json").chmod(0o600)
+        }
+        here = Stage(tmp_path, venue, used, sites)
+        here.write_accounts()
         here.write("asset_mapping_config.json", {"tradingview": {s: s for s in symbols}})
         here.write(
             "engine_config.json",
@@ -353,43 +326,10 @@ async def stage(
         try:
             yield here
         finally:
-            here.server.clear_faults()
-            await here.stop()
+            for one in here.servers():
+                one.clear_faults()
+            await here.kill()
             await here.close_receiver()
-
-
-def _account(name: str, server: PaperServer, changes: Mapping[str, Any]) -> dict[str, Any]:
-    row = {
-        "name": name,
-        "exchange": "bybit",
-        "api_key": f"K{secrets.token_hex(8)}",  # leases of keys are the whole host's
-        "api_secret": f"S{secrets.token_hex(8)}",
-        "environment": "paper",
-        "base_url": f"{server.url}/bybit",
-        **changes,
-    }
-    if row["api_key"]:
-        server.exchange.open_account(
-            PaperAccount(
-                name=name,
-                exchange="bybit",
-                api_key=str(row["api_key"]),
-                api_secret=str(row["api_secret"]),
-            )
-        )
-    return row
-
-
-def _wire(row: Mapping[str, Any]) -> OnTheWire:
-    sign = 1 if row["side"] == "Buy" else -1
-    return OnTheWire(
-        symbol=row["symbol"],
-        size_lots=Decimal(row["qty"]) * sign,
-        reduce_only=row.get("reduceOnly") is True,
-        client_id=row.get("orderLinkId", ""),
-        price=Decimal(row["price"]) if row.get("price") else None,
-        time_in_force=row.get("timeInForce", ""),
-    )
 
 
 async def _nothing() -> None:

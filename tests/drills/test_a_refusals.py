@@ -9,26 +9,27 @@ import pytest
 
 from core.errors import RejectedError
 from tests.drills.scripted import scripted
-from tests.drills.stage import BTC, CREATES, ETH, LEVERAGE, stage
+from tests.drills.stage import BTC, ETH, stage
 from tests.virtual_time import run_virtually
 
 TENTH = Decimal("0.1")
-MARGIN = 110007
 
 
-async def test_a10_a_rejected_symbol_does_not_trade_the_others_again(tmp_path: Path) -> None:
+async def test_a10_a_rejected_symbol_does_not_trade_the_others_again(
+    tmp_path: Path, venue: str
+) -> None:
     """One rejected symbol kept the account unconfirmed: all others were traded at each pass.
 
     Must happen: the other symbol is confirmed and left alone; only the rejected one is retried.
     """
-    async with stage(tmp_path, retry_first_s=1, retry_max_s=1, resync_interval_s=1) as here:
-        here.server.add_fault("reject_order", endpoint=CREATES, symbol=ETH, code=110094)
+    async with stage(tmp_path, venue, retry_first_s=1, retry_max_s=1) as here:
+        here.break_orders("reject_order", symbol=ETH, code=here.words.codes["size"])
         await here.alert("long", "1/100", symbol=ETH)
         signal = await here.alert("long", "2/100")
         await here.start()
-        await here.passed(3, since=signal)
+        await here.passed(2, since=signal)
         here.server.pin(BTCUSDT="60300")
-        await here.passed(4, since=signal)
+        await here.again(2)
 
         assert [o.size_lots for o in here.orders() if o.symbol == BTC] == [TENTH]
         assert here.symbol_status(BTC)["verified"]
@@ -36,13 +37,14 @@ async def test_a10_a_rejected_symbol_does_not_trade_the_others_again(tmp_path: P
         assert not here.symbol_status(ETH)["verified"]
 
 
-async def test_a17_a_leverage_that_cannot_be_set_opens_nothing(tmp_path: Path) -> None:
+async def test_a17_a_leverage_that_cannot_be_set_opens_nothing(tmp_path: Path, venue: str) -> None:
     """The error was swallowed; then it was opened with the old leverage.
 
     Must happen: no order, an alert that names the symbol.
     """
-    async with stage(tmp_path) as here:
-        here.server.add_fault("refuse", endpoint=LEVERAGE, code=110013, text="risk limit")
+    accounts = {"main": {"margin_mode": "cross"}}  # where isolated leverage goes with the order
+    async with stage(tmp_path, venue, accounts=accounts) as here:
+        here.break_at(here.words.leverage, "refuse", code=here.words.codes["risk_limit"], text="no")
         await here.start()
         await here.passed(since=await here.alert("long", "2/100"))
         await here.until(lambda: f"not_prepared/main/{BTC}" in here.alerts(), "told")
@@ -51,10 +53,11 @@ async def test_a17_a_leverage_that_cannot_be_set_opens_nothing(tmp_path: Path) -
         assert here.held() == 0
 
 
-async def test_a17_a_leverage_that_is_set_already_is_a_success(tmp_path: Path) -> None:
+async def test_a17_a_leverage_that_is_set_already_is_a_success(tmp_path: Path, venue: str) -> None:
     """Must happen: "leverage not modified" does not stop the order."""
-    async with stage(tmp_path) as here:
-        here.server.add_fault("refuse", endpoint=LEVERAGE, code=110043, text="not modified")
+    async with stage(tmp_path, venue) as here:
+        already_so = here.profile.codes["already_so"].split()[-1]
+        here.break_at(here.words.leverage, "refuse", code=already_so, text="not modified")
         await here.start()
         await here.settled(await here.alert("long", "2/100"))
 
@@ -64,19 +67,21 @@ async def test_a17_a_leverage_that_is_set_already_is_a_success(tmp_path: Path) -
 
 async def test_a33_refused_for_margin_it_is_tried_smaller_once_and_then_waits(
     tmp_path: Path,
+    venue: str,
 ) -> None:
     """An increase refused for margin was retried for ever, with fees, rate budget and alerts.
 
     Must happen: one smaller try, then none; an exit of another symbol goes meanwhile.
     """
-    async with stage(tmp_path, retry_first_s=1, retry_max_s=1, resync_interval_s=1) as here:
+    async with stage(tmp_path, venue, retry_first_s=1, retry_max_s=1) as here:
         await here.start()
         await here.settled(await here.alert("long", "1/100", symbol=ETH))
         here.forget()
-        here.server.add_fault("reject_order", endpoint=CREATES, symbol=BTC, code=MARGIN)
+        here.break_orders("reject_order", symbol=BTC, code=here.words.codes["margin"])
         signal = await here.alert("long", "2/100")
         await here.until(lambda: len(here.orders()) == 2, "tried twice")
-        await here.passed(3, since=signal, where=lambda r: _has(r.symbols[BTC].reasons, "margin"))
+        await here.passed(1, since=signal, where=lambda r: _has(r.symbols[BTC].reasons, "margin"))
+        await here.again(2)
         assert len(here.orders()) == 2
         await here.alert("flat", symbol=ETH)
         await here.until(lambda: here.held(ETH) == 0, "the other one closed")
@@ -132,13 +137,13 @@ def test_a33_a_refused_reduction_never_gives_up(tmp_path: Path) -> None:
     run_virtually(story())
 
 
-async def test_a33_a_pause_below_a_second_is_still_a_pause(tmp_path: Path) -> None:
+async def test_a33_a_pause_below_a_second_is_still_a_pause(tmp_path: Path, venue: str) -> None:
     """`retry_first_s` of 0.5 is a valid setting. Must happen: it is not taken for no pause."""
-    async with stage(tmp_path, retry_first_s=0.5, retry_max_s=0.5) as here:
-        here.server.add_fault("reject_order", endpoint=CREATES, symbol=BTC, code=110094)
+    async with stage(tmp_path, venue, retry_first_s=0.5, retry_max_s=0.5) as here:
+        here.break_orders("reject_order", symbol=BTC, code=here.words.codes["size"])
         await here.start()
         await here.alert("long", "2/100")
         await here.until(lambda: len(here.orders()) >= 3, "three tries")
-        at = [r.at_ms for r in here.server.requests() if r.path.startswith("/v5/order/create")]
+        at = [r.at_ms for r in here.requests() if here.words.on_the_wire(r)]
 
         assert min(later - earlier for earlier, later in pairwise(at)) >= 400

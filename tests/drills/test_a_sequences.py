@@ -36,14 +36,20 @@ async def send(here: Stage, alert: tuple[str, str], after_s: int) -> str:
         pytest.param([(FLAT, 0), (LONG, 1), (FLAT, 1)], 0, id="identical-flats"),
     ],
 )
+@pytest.mark.in_turn
 async def test_a4_the_last_alert_decides(
-    tmp_path: Path, alerts: list[tuple[tuple[str, str], int]], sign: int, *, is_stepwise: bool
+    tmp_path: Path,
+    venue: str,
+    alerts: list[tuple[tuple[str, str], int]],
+    sign: int,
+    *,
+    is_stepwise: bool,
 ) -> None:
     """A "race rule" put an exit before the add that came 3 s earlier: the position stayed.
 
     Must happen: what came last stands; no order crosses zero, every exit is reduce-only.
     """
-    async with stage(tmp_path) as here:
+    async with stage(tmp_path, venue) as here:
         await here.start()
         here.clock.shift_ms = LATE_MS
         last = ""
@@ -84,14 +90,15 @@ async def alert_at(here: Stage, said: str, direction: str, size: str, **fields: 
 
 @pytest.mark.parametrize("has_timenow", [True, False], ids=["timenow", "arrival"])
 @pytest.mark.usefixtures("new_york")
+@pytest.mark.in_turn
 async def test_a21_an_exit_in_the_hour_that_comes_twice_is_after_its_entry(
-    tmp_path: Path, *, has_timenow: bool
+    tmp_path: Path, venue: str, *, has_timenow: bool
 ) -> None:
     """Naive local times: at the end of summer time an exit (01:00:10) sorted before its entry.
 
     Must happen: times are UTC; entry 05:59:30Z, exit 06:00:10Z, and the account ends flat.
     """
-    async with stage(tmp_path, max_entry_age_s=0) as here:
+    async with stage(tmp_path, venue, max_entry_age_s=0) as here:
         await here.start()
         for said, direction, size in (
             ("2025-11-02T05:59:30Z", "long", "2/100"),
@@ -105,9 +112,9 @@ async def test_a21_an_exit_in_the_hour_that_comes_twice_is_after_its_entry(
 
 
 @pytest.mark.usefixtures("new_york")
-async def test_a21_a_journal_is_named_by_the_utc_day(tmp_path: Path) -> None:
+async def test_a21_a_journal_is_named_by_the_utc_day(tmp_path: Path, venue: str) -> None:
     """Must happen: files change at UTC midnight, whatever the host's zone; readers go along."""
-    async with stage(tmp_path, max_entry_age_s=0) as here:
+    async with stage(tmp_path, venue, max_entry_age_s=0) as here:
         await here.start()
         await here.settled(await alert_at(here, "2025-11-01T23:59:50Z", "long", "2/100"))
         await here.settled(await alert_at(here, "2025-11-02T00:00:10Z", "flat", ""))

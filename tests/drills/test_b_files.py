@@ -36,15 +36,16 @@ def damage(here: Stage, name: str, content: bytes | None) -> None:
 
 @pytest.mark.parametrize("content", DAMAGES.values(), ids=list(DAMAGES))
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.in_turn
 async def test_b13_a_file_read_while_half_written_changes_nothing(
-    tmp_path: Path, name: str, content: bytes | None
+    tmp_path: Path, venue: str, name: str, content: bytes | None
 ) -> None:
     """A configuration was read while half-written: defaults were used, positions closed.
 
     Must happen: the last good copy is in force, with an alert, also when the process restarts
     meanwhile; the next alert is executed under it.
     """
-    async with stage(tmp_path) as here:
+    async with stage(tmp_path, venue) as here:
         await here.start()
         await here.settled(await here.alert("long", "2/100"))
         here.forget()
@@ -65,12 +66,13 @@ async def test_b13_a_file_read_while_half_written_changes_nothing(
 
 async def test_b13_an_edit_that_closes_everything_counts_from_its_second_read(
     tmp_path: Path,
+    venue: str,
 ) -> None:
     """An editor saved an empty list for a moment: everything was closed.
 
     Must happen: nothing is closed by one read; put back, nothing was ever sent.
     """
-    async with stage(tmp_path) as here:
+    async with stage(tmp_path, venue) as here:
         await here.start()
         await here.settled(await here.alert("long", "2/100"))
         here.forget()

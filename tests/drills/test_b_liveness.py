@@ -1,4 +1,4 @@
-"""One thing that hangs or is broken must not stop the others: B1, B2, B7, B10, B21."""
+"""Litter, and accounts that cannot trade: B1, B2, B10."""
 
 import json
 from collections.abc import Callable
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paper_exchange.server import PaperServer
-from tests.drills.stage import INSTRUMENTS, POSITIONS, stage
+from tests.drills.stage import stage
 
 TENTH = Decimal("0.1")
 
@@ -46,14 +45,15 @@ def strange_folders(folder: Path) -> None:
 
 @pytest.mark.parametrize("litter", [swap_file, strange_lines, strange_folders])
 @pytest.mark.parametrize("is_restarted", [False, True], ids=["running", "at-start"])
+@pytest.mark.in_turn
 async def test_b1_litter_in_the_signals_folder_stops_nobody(
-    tmp_path: Path, litter: Callable[[Path], None], *, is_restarted: bool
+    tmp_path: Path, venue: str, litter: Callable[[Path], None], *, is_restarted: bool
 ) -> None:
     """An editor's swap file or one strange line in the signals folder stopped every account.
 
     Must happen: the line or file is skipped, what was held is held, the next alert is executed.
     """
-    async with stage(tmp_path, resync_interval_s=1) as here:
+    async with stage(tmp_path, venue) as here:
         await here.start()
         await here.settled(await here.alert("long", "2/100"))
         if is_restarted:
@@ -64,7 +64,7 @@ async def test_b1_litter_in_the_signals_folder_stops_nobody(
             here.open_receiver()
             await here.start()
         here.forget()
-        await here.passed(1)
+        await here.again()
         assert here.orders() == []
         assert here.held() == TENTH
         await here.settled(await here.alert("flat"))
@@ -72,90 +72,32 @@ async def test_b1_litter_in_the_signals_folder_stops_nobody(
         assert here.held() == 0
 
 
-async def test_b2_prices_read_without_a_symbol_do_not_make_it_wait(tmp_path: Path) -> None:
+async def test_b2_prices_read_without_a_symbol_do_not_make_it_wait(
+    tmp_path: Path, venue: str
+) -> None:
     """The first pass read prices before any target was known; its answer was kept for 5 s.
 
     Must happen: the first alert's symbol is asked for at once, not when the old answer has aged.
     """
-    async with stage(tmp_path) as here:
+    async with stage(tmp_path, venue) as here:
         await here.start()
         await here.passed(1)
         await here.alert("long", "2/100")
         await here.until(lambda: here.held() == TENTH, "bought", within_s=3)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param({"kind": "hang_after", "s": None}, id="never-answers"),
-        pytest.param({"kind": "latency", "ms": 5_000}, id="five-seconds-a-call"),
-    ],
-)
-async def test_b7_a_hung_account_delays_nobody_else(
-    tmp_path: Path, fault: dict[str, object]
+async def test_b10_missing_credentials_leave_out_that_account_alone(
+    tmp_path: Path, venue: str
 ) -> None:
-    """One hung venue delayed every account by 5 s a cycle.
-
-    Must happen: the other account holds its target while the first still waits for an answer.
-    """
-    async with stage(tmp_path, accounts={"main": {}, "hung": {}}, request_timeout_s=30) as here:
-        await here.start()
-        signal = await here.alert("long", "2/100")
-        await here.settled(signal)
-        await here.settled(signal, account="hung")
-        here.forget()
-        here.server.add_fault(account="hung", **fault)  # type: ignore[arg-type] # its kind
-        for size in ("3/100", "4/100"):
-            await here.settled(await here.alert("long", size), within_s=2)
-
-        assert here.held() > TENTH
-        assert here.held(account="hung") == TENTH
-        assert here.passes("hung") == []
-
-
-async def test_b10_missing_credentials_leave_out_that_account_alone(tmp_path: Path) -> None:
     """Without the credentials of one exchange the engine waited for input, or died.
 
     Must happen: that account is `unconfigured`, with an alert; the others trade.
     """
     bare = {"api_key": "", "api_secret": ""}
-    async with stage(tmp_path, accounts={"bare": bare, "main": {}}) as here:
+    async with stage(tmp_path, venue, accounts={"bare": bare, "main": {}}) as here:
         await here.start()
         await here.settled(await here.alert("long", "2/100"))
 
         assert here.status("bare")["state"] == "unconfigured"
         assert "account/bare" in here.alerts()
-        assert here.held() == TENTH
-
-
-@pytest.mark.parametrize("endpoint", [INSTRUMENTS, "/v5/market/time", "/v5/account/info"])
-async def test_b21_a_venue_that_hangs_at_the_start_keeps_nobody_waiting(
-    tmp_path: Path, endpoint: str
-) -> None:
-    """A venue hung while its markets loaded: the engine never became ready, no account traded.
-
-    Must happen: ready without venues; that account shows `connecting`, the others trade.
-    """
-    async with PaperServer() as sick:
-        accounts = {"main": {}, "hung": {"base_url": f"{sick.url}/bybit"}}
-        sick.add_fault("hang_after", endpoint=endpoint, s=None)
-        async with stage(tmp_path, accounts=accounts, request_timeout_s=30) as here:
-            await here.start()  # returns when it is ready
-            await here.settled(await here.alert("long", "2/100"), within_s=6)
-
-            assert here.held() == TENTH
-            assert here.status("hung")["state"] == "connecting"
-            await here.until(lambda: sick.requests(endpoint), "it was asked")
-
-
-async def test_b21_it_joins_when_it_answers(tmp_path: Path) -> None:
-    """Must happen: an account whose venue was down at the start trades when it is back."""
-    async with stage(tmp_path) as here:
-        here.server.add_fault("http", endpoint=INSTRUMENTS, status=503, count=2)
-        here.server.add_fault("http", endpoint=POSITIONS, status=503, count=1)
-        await here.start()
-        signal = await here.alert("long", "2/100")
-        await here.until(lambda: here.status()["state"] == "ready", "connected")
-        await here.settled(signal)
-
         assert here.held() == TENTH

@@ -31,8 +31,9 @@ async def hold_all(here: Stage, size: str) -> None:
 
 async def test_a_pass_in_which_n_symbols_change_sends_at_most_n_plus_four_requests(
     tmp_path: Path,
+    venue: str,
 ) -> None:
-    async with stage(tmp_path, symbols=SYMBOLS) as here:
+    async with stage(tmp_path, venue, symbols=SYMBOLS) as here:
         await here.start()
         await hold_all(here, "2/100")
         await hold_all(here, "3/100")
@@ -43,8 +44,8 @@ async def test_a_pass_in_which_n_symbols_change_sends_at_most_n_plus_four_reques
         assert all(here.held(s) > 0 for s in SYMBOLS)
 
 
-async def test_with_nothing_new_no_byte_of_history_is_read(tmp_path: Path) -> None:
-    async with stage(tmp_path) as here:
+async def test_with_nothing_new_no_byte_of_history_is_read(tmp_path: Path, venue: str) -> None:
+    async with stage(tmp_path, venue) as here:
         await here.start()
         await here.settled(await here.alert("long", "2/100"))
         source = here.engine.manager._sources[0]
