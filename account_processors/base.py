@@ -7,15 +7,14 @@ leave here as `core.errors`, rows as `core.model`; nothing above sees ccxt.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
 from account_processors.transport.access import keys_of, profile_for
-from account_processors.transport.caller import NotFoundError
 from account_processors.transport.market import CcxtMarket, Transport
 from account_processors.transport.modes import Modes
+from account_processors.transport.order_reads import OrderReads
 from account_processors.transport.placing import (
     Outcome,
     inexact,
@@ -29,7 +28,12 @@ from account_processors.transport.placing import (
 )
 from account_processors.transport.profile import Endpoint, Profile, Row
 from account_processors.transport.raw_client import Address, RawClient, implicit
-from account_processors.transport.rows import dig, read_orders, read_positions, rows_at, text
+from account_processors.transport.rows import (
+    dig,
+    read_positions,
+    rows_at,
+    text,
+)
 from account_processors.transport.windows import Priority
 from core.errors import (
     ClockSkewError,
@@ -44,7 +48,6 @@ from core.model import (
     Equity,
     OrderRequest,
     OrderState,
-    OrderStatus,
     PlacedOrder,
     PositionsRead,
 )
@@ -76,9 +79,9 @@ class CcxtVenue:
         self._modes = Modes(
             self._profile,
             lambda endpoint, query: self._caller.read(self._raw(), endpoint, query),
-            self._id_of,
+            market.id_of,
         )
-        self._order_ids: dict[str, str] = {}  # by client id, where the venue does not keep those
+        self._orders = OrderReads(self._profile, market, self._rows)
         self._slots = asyncio.Semaphore(ORDERS_AT_ONCE)
 
     async def connect(self) -> AccountMode:
@@ -107,42 +110,21 @@ class CcxtVenue:
     async def fetch_positions(self) -> PositionsRead:
         """All positions; `began_at_ms` is taken when the request leaves, after the wait for it."""
         rows, began_at_ms = await self._rows(self._profile.positions, {}, "positions")
-        read = read_positions(rows, self._profile.position, self._symbol_of, began_at_ms)
+        read = read_positions(rows, self._profile.position, self._market.symbol_of, began_at_ms)
         self._modes.held = read.positions
         return read
 
     async def fetch_order(self, symbol: str, client_id: str) -> OrderState | None:
         """Look one order up by client id; None = every place to look said that it is not there."""
-        named = {self._profile.symbol_param: await self._id_of(symbol)}
-        asked = {**named, self._profile.lookup_param: client_id}
-        for endpoint in self._profile.order_lookup:
-            query = asked if endpoint.is_filtered else named
-            try:
-                orders = await self._orders(endpoint, query, f"order {client_id}")
-            except NotFoundError:
-                continue
-            found = next((one for one in orders if self._is_it(one, client_id)), None)
-            if found is not None:
-                return replace(found, client_id=client_id)
-            if orders and endpoint.is_filtered:
-                msg = f"order {client_id}: the reply is about other orders: it was not read"
-                raise TransientError(msg)
-        return None
+        return await self._orders.one(symbol, client_id)
 
     async def fetch_open_orders(self) -> Sequence[OrderState]:
         """All open orders of the account, foreign ones too."""
-        orders = await self._orders(self._profile.open_orders, {}, "open orders")
-        return [order for order in orders if order.status is OrderStatus.OPEN]
+        return await self._orders.resting()
 
     async def fetch_recent_orders(self, symbol: str) -> Sequence[OrderState]:
         """Open and lately closed orders of a symbol, newest first, foreign ones too."""
-        query = {self._profile.symbol_param: await self._id_of(symbol)}
-        found: dict[str, OrderState] = {}
-        for endpoint in self._profile.recent_orders:  # a later reading replaces
-            orders = await self._orders(endpoint, query, f"recent orders of {symbol}")
-            # some venues do not listen to the symbol
-            found |= {order.order_id: order for order in orders if order.symbol == symbol}
-        return sorted(found.values(), key=lambda order: order.updated_at_ms or 0, reverse=True)
+        return await self._orders.recent(symbol)
 
     async def wait_turn(self, kind: SendKind, count: int) -> None:
         """Wait until the rate budget allows `count` orders (at most `orders_at_once`)."""
@@ -176,8 +158,8 @@ class CcxtVenue:
         endpoint = self._profile.cancel
         query = {
             **endpoint.params,
-            self._profile.symbol_param: await self._id_of(symbol),
-            self._profile.cancel_param: self._known_as(client_id),
+            self._profile.symbol_param: await self._market.id_of(symbol),
+            self._profile.cancel_param: self._orders.known_as(client_id),
         }
         cancel = implicit(client, endpoint.method)
         written = await self._caller.write(
@@ -196,7 +178,7 @@ class CcxtVenue:
         said = plain_number(leverage)
         raw, named = (
             self._profile.set_leverage,
-            {self._profile.symbol_param: await self._id_of(symbol)},
+            {self._profile.symbol_param: await self._market.id_of(symbol)},
         )
         sends: list[Callable[[], Awaitable[object]]] = []
         for params in self._profile.leverage_params(mode, self._modes.is_hedged):
@@ -219,15 +201,6 @@ class CcxtVenue:
             await self._set("margin_mode", lambda: client.set_margin_mode(margin_mode, name))
         self._modes.note_set(symbol, margin_mode)
 
-    def _known_as(self, client_id: str) -> str:
-        """Give the id by which the venue knows an order of ours."""
-        return client_id if self._profile.knows_client_ids else self._order_ids.get(client_id, "")
-
-    def _is_it(self, order: OrderState, client_id: str) -> bool:
-        if self._profile.knows_client_ids:
-            return order.client_id == client_id
-        return order.order_id == self._order_ids.get(client_id)
-
     def deadline_ms(self) -> int:
         """How long after sending an order may still be taken: window + time-out + 5 s, >= 20 s."""
         seconds = self._profile.request_window_s + self._market.transport.timeout_s
@@ -242,15 +215,15 @@ class CcxtVenue:
     def _learn(self, order: OrderRequest, result: Outcome) -> None:
         if isinstance(result, RejectedError) and result.kind == "mode":
             self._modes.forget(order.symbol)
-        elif isinstance(result, PlacedOrder) and not self._profile.knows_client_ids:
-            self._order_ids[result.client_id] = result.order_id
+        elif isinstance(result, PlacedOrder):
+            self._orders.note(result)
 
     async def _place(self, orders: Sequence[OrderRequest]) -> list[Outcome]:
         listing = await self._market.listing()
         client, profile = self._raw(), self._profile
         words = [unified_order(o, listing.ccxt_symbols[o.symbol], profile) for o in orders]
         priority = PRIORITIES["reduce" if orders[0].reduce_only else "increase"]
-        raw, raw_symbol = self._endpoint_for(orders[0]), await self._id_of(orders[0].symbol)
+        raw, raw_symbol = self._endpoint_for(orders[0]), await self._market.id_of(orders[0].symbol)
 
         async def send() -> object:
             if raw is not None:
@@ -359,21 +332,6 @@ class CcxtVenue:
     ) -> tuple[list[Row], int]:
         await self._market.listing()  # names symbols; known since connect
         return await self._caller.read_rows(self._raw(), endpoint, query, what)
-
-    async def _orders(
-        self, endpoint: Endpoint, query: Mapping[str, object], what: str
-    ) -> list[OrderState]:
-        rows, _ = await self._rows(endpoint, query, what)
-        return read_orders(rows, self._profile.order, self._symbol_of, what)
-
-    async def _id_of(self, symbol: str) -> str:
-        names = (await self._market.listing()).symbols
-        return next((raw for raw, ours in names.items() if ours == symbol), symbol)
-
-    def _symbol_of(self, raw_symbol: str) -> str:
-        """Name a venue's symbol; one that is not a listed USDT perpetual keeps its own name."""
-        known = self._market.known_listing
-        return known.symbols.get(raw_symbol, raw_symbol) if known else raw_symbol
 
     def _refuse_skew(self) -> None:
         if self._market.server_clock.is_beyond_tolerance:

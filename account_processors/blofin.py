@@ -97,7 +97,8 @@ ORDINARY = Profile(
         "permission": "152404",
         "ip": "152406",
         "rate_limit": "429",
-        "clock": "152405 152407 152410",
+        "clock": "152405 152410",
+        "nonce": "152407",
         "unknown": "500 103013",
     },
     phrases={"152002": {"size": "size", "price": "price"}},
@@ -108,6 +109,7 @@ ORDINARY = Profile(
     rows=("data",),
     order_rows=("data",),
     request_window_s=60,
+    time_slack_ms=20_000,  # a request's time is its nonce: other processes with the key have others
     batch_size=20,
     batches_one_symbol=True,
     demo="sandbox",

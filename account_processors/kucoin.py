@@ -14,6 +14,7 @@ from account_processors.transport.profile import (
     PositionFields,
     Profile,
     Row,
+    TakingRead,
     TickerFields,
 )
 from account_processors.transport.rows import number
@@ -147,6 +148,12 @@ PROFILE = Profile(
     recent_orders=(
         Endpoint(ORDERS, "orders_read", {"status": "done"}, ITEMS),
         Endpoint(ORDERS, "orders_read", {"status": "active"}, ITEMS),
+    ),
+    takings=TakingRead(
+        endpoint=Endpoint("futuresPrivateGetFills", "order_by_id", {}, ITEMS),
+        kind="tradeType", liquidations=frozenset({"liquidation", "liquid", "adl"}),
+        order_id="orderId", symbol="symbol", side="side", sides={"buy": 1, "sell": -1},
+        size="size", at_ms="createdAt",
     ),
     cancel=Endpoint("futuresPrivateDeleteOrdersClientOrderClientOid", "cancel"),
     cancel_param="clientOid",

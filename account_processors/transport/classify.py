@@ -94,6 +94,8 @@ def classify(failure: Failure, profile: Profile) -> Verdict:
         error: TradeEngineError = CredentialsError(_key_text(meaning, code, profile))
     elif meaning == "clock":
         error = _clock_error(text, is_write=failure.is_write)
+    elif meaning == "nonce" and failure.is_write:
+        error = NotPlacedError(f"{text}: two requests bore the same nonce; it goes again")
     elif failure.is_write:
         error = _write_error(meaning, code, failure, text)
     else:
@@ -104,16 +106,18 @@ def classify(failure: Failure, profile: Profile) -> Verdict:
 def said_by(text: str, profile: Profile) -> tuple[str, str]:
     """Find the venue's own code and message in an exception's text; "" = none.
 
-    A code that only says "see the rows" gives way to that of the first row that failed.
+    A code that only says "see the rows", and one of success under which the call failed all the
+    same, give way to that of the first row that failed.
     """
     envelope = _json_in(text)
     code = plain_text(dig(envelope, (profile.code_field,)))
     message = plain_text(dig(envelope, (profile.message_field,)))
-    if code in profile.wrappers:
+    is_success = plain_text(dig(envelope, (profile.success[0],))) == profile.success[1]
+    if is_success or code in profile.wrappers:
         rows = dig(envelope, profile.order_rows)
         for row in rows if isinstance(rows, list) else ():
             inner = plain_text(dig(row, (profile.batch_code,)))
-            if inner not in {"", profile.success[1]}:
+            if inner not in {"", "0", profile.success[1]}:
                 return inner, plain_text(dig(row, (profile.batch_message,)))
     if code:
         return code, message

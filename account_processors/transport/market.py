@@ -18,7 +18,7 @@ from account_processors.transport.rows import dig, number, read_ticker, rows_at,
 from account_processors.transport.server_clock import ServerClock
 from account_processors.transport.session import HttpPool
 from account_processors.transport.single_flight import SingleFlight
-from core.errors import TradeEngineError, TransientError
+from core.errors import TransientError
 from core.model import Instrument, Ticker
 from core.ports import Clock
 
@@ -96,6 +96,16 @@ class CcxtMarket:
         """Give the listing read last, without asking."""
         return self._listing
 
+    async def id_of(self, symbol: str) -> str:
+        """Give the venue's name of our symbol; one that is not listed keeps its own."""
+        names = (await self.listing()).symbols
+        return next((raw for raw, ours in names.items() if ours == symbol), symbol)
+
+    def symbol_of(self, raw_symbol: str) -> str:
+        """Name a venue's symbol; one that is not a listed USDT perpetual keeps its own name."""
+        known = self._listing
+        return known.symbols.get(raw_symbol, raw_symbol) if known else raw_symbol
+
     async def measure_clock(self) -> None:
         """Measure the venue's clock against ours. Raises TransientError."""
         await self._measuring.join()
@@ -139,15 +149,16 @@ class CcxtMarket:
         # a new instance each time: ccxt takes garbage for an empty list and would keep that
         client = self.make_client({})
         old = self._listing
+        listing = None
         try:
             await self._caller.read_listing(client)
-            self._listing = read_listing(client, self.profile, self._monotonic_ms())
-        except TradeEngineError:
-            await client.close()
-            raise
+            listing = self._listing = read_listing(client, self.profile, self._monotonic_ms())
+        finally:
+            if listing is None:  # it failed, or the engine is being stopped
+                await client.close()
         if old is not None:
             await old.client.close()
-        return self._listing
+        return listing
 
     async def _measure(self) -> None:
         path = self.profile.server_time_ms

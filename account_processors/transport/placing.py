@@ -145,7 +145,7 @@ def refusal(info: object, profile: Profile) -> TradeEngineError | None:
     if not isinstance(info, Mapping):
         return None
     code = text(info.get(profile.batch_code))
-    if code in {"", profile.success[1]}:
+    if code in {"", "0", profile.success[1]}:
         return None
     message = text(info.get(profile.batch_message))
     said = json.dumps({profile.code_field: code, profile.message_field: message})

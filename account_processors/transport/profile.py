@@ -19,7 +19,8 @@ MarginMode = Literal["cross", "isolated", "portfolio"]
 Meaning = Literal[
     "margin", "nothing_to_reduce", "duplicate_id", "price", "size", "risk_limit", "symbol", "mode",
     "not_found", "other", "key", "signature", "permission", "ip", "expired", "region", "banned",
-    "account_type", "rate_limit", "ip_rate_limit", "clock", "maintenance", "unknown", "already_so",
+    "account_type", "rate_limit", "ip_rate_limit", "clock", "nonce", "maintenance", "unknown",
+    "already_so",
 ]  # fmt: skip
 
 
@@ -134,6 +135,21 @@ class OrderFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakingRead:
+    """Fills that tell what the venue took away, where its orders do not."""
+
+    endpoint: Endpoint
+    kind: str  # a fill's field, and the values in it that mean so
+    liquidations: frozenset[str]
+    order_id: str
+    symbol: str
+    side: str
+    sides: Mapping[str, int]
+    size: str
+    at_ms: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """All that is particular to one venue."""
 
@@ -192,6 +208,7 @@ class Profile:
     reduce: Endpoint | None = None
     close_all: Endpoint | None = None  # a whole position, whatever its size
     placed_ids: tuple[str, ...] = ()  # paths to an order's id in their replies' rows
+    takings: TakingRead | None = None  # None = its orders tell a liquidation
     knows_client_ids: bool = True  # False: orders are found by the id that the venue gave them
     set_leverage: Endpoint | None = None  # None = ccxt's own
     copy_trading: "Profile | None" = None  # of a lead trader's copy-trading account
@@ -200,6 +217,7 @@ class Profile:
     flat_margin_mode: MarginMode | None = None  # what an order gets where nothing else says
     demo: Literal["", "demo_trading", "sandbox"] = ""  # ccxt's switch
     limit_headers: Mapping[str, str] = field(default_factory=dict)  # limit, remaining, reset_ms
+    time_slack_ms: int = 0  # a process's times lie up to so much back, where they are nonces too
     resets_from_now: bool = False  # reset_ms is a span, not a time
     ip_silence_s: int = 1  # asked of an address that sent too much, where no header says it
     refusal: tuple[str, ...] = ()  # path in a reply of success; false or a list there is a no

@@ -112,7 +112,7 @@ def make_client(  # noqa: PLR0913 - the parts of one client
     client.enableLastHttpResponse = client.enableLastJsonResponse = False
     client.enableLastResponseHeaders = False
     client.has["fetchCurrencies"] = False  # the only switch for a signed call in load_markets
-    client.milliseconds = server_clock.times_of(keys.get("apiKey", ""))
+    client.milliseconds = server_clock.times_of(keys.get("apiKey", ""), profile.time_slack_ms)
     if address.is_demo and not address.base_url:  # overwrites the URLs, so before the redirect
         switch = {"demo_trading": "enable_demo_trading", "sandbox": "set_sandbox_mode"}
         getattr(client, switch[profile.demo])(True)

@@ -12,6 +12,7 @@ from account_processors.transport.profile import (
     OrderFields,
     PositionFields,
     Row,
+    TakingRead,
     TickerFields,
 )
 from core.errors import TransientError
@@ -167,6 +168,29 @@ def read_orders(
 ) -> list[OrderState]:
     """Read all order rows. Raises TransientError when one of them cannot be read."""
     return [_read_order(row, fields, symbol_of, what) for row in rows]
+
+
+def read_takings(rows: Iterable[Row], fields: TakingRead, symbol_of: SymbolOf) -> list[OrderState]:
+    """Read the fills by which the venue took positions away, as orders of its own."""
+    found = []
+    for row in rows:
+        size, sign = number(row.get(fields.size)), fields.sides.get(text(row.get(fields.side)))
+        if text(row.get(fields.kind)) not in fields.liquidations or size is None or not sign:
+            continue
+        at_ms = number(row.get(fields.at_ms))
+        found.append(
+            OrderState(
+                client_id="",
+                order_id=text(row.get(fields.order_id)),
+                symbol=symbol_of(text(row.get(fields.symbol))),
+                size_lots=size * sign,
+                filled_lots=size * sign,
+                status=OrderStatus.FILLED,
+                updated_at_ms=None if at_ms is None else int(at_ms),
+                is_liquidation=True,
+            )
+        )
+    return found
 
 
 def _read_position(row: Row, fields: PositionFields, symbol: str) -> Position | None:

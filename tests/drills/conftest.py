@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from paper_exchange.wires import find_wires
-from tests.drills.occurrence import GAPS, is_turn, venues_of
+from tests.drills.occurrence import is_turn, venues_of
 
 HERE = Path(__file__).parent
-NO_WIRE = "the paper exchange does not speak its protocol yet"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,20 +18,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a drill the venues on which it can occur."""
     if "venue" not in metafunc.fixturenames:
         return
-    wires = find_wires()
-    test = metafunc.function.__name__
-    rows = [
-        pytest.param(name, marks=_marks(test, name, has_wire=name in wires))
-        for name in venues_of(test)
-    ]
-    metafunc.parametrize("venue", rows)
-
-
-def _marks(test: str, venue: str, *, has_wire: bool) -> list[pytest.MarkDecorator]:
-    if not has_wire:
-        return [pytest.mark.skip(reason=NO_WIRE)]
-    gap = GAPS.get(test, {}).get(venue)
-    return [] if gap is None else [pytest.mark.xfail(reason=gap, strict=True)]
+    metafunc.parametrize("venue", venues_of(metafunc.function.__name__))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -30,13 +30,6 @@ EXCEPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 
-# by test, then by venue: what does not hold there yet; the test fails as soon as it does
-GAPS: Final[Mapping[str, Mapping[str, str]]] = {
-    "test_a9_a_liquidation_holds_until_a_person_resumes": {
-        "kucoin": "its orders do not tell a liquidation, its fills do, and those are not read",
-    },
-}
-
 
 def venues_of(test: str) -> tuple[str, ...]:
     """All venues on which the test of that name runs."""

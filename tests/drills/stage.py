@@ -45,7 +45,6 @@ class Stage(VenueSide, Receiving):
         self._running: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._ended_at = float("-inf")
         Receiving.__init__(self, Home(root))
 
     # --- configuration
@@ -70,10 +69,6 @@ class Stage(VenueSide, Receiving):
     # --- the engine
     async def start(self) -> None:
         """Start the engine's process, without a process."""
-        if not self.profile.server_time_ms:
-            # that clock is known to half a second and its times are nonces: two processes in one
-            # second could use the same ones, which no real restart is quick enough for
-            await self.until(lambda: time.monotonic() - self._ended_at > 1.1, "a process's start")
         self.reports.clear()
         self.newest.clear()
         self.first_with.clear()
@@ -113,7 +108,6 @@ class Stage(VenueSide, Receiving):
             self._filling.cancel()
         await asyncio.gather(self._running, self._filling or _nothing(), return_exceptions=True)
         self._running = None
-        self._ended_at = time.monotonic()
         await self.engine.close()
 
     # --- what the engine says
