@@ -32,7 +32,8 @@ def command(
         f"Undo: ./trade-engine disarm {account}",
     )
     if not found.enabled:
-        typer.echo(f"{account} is disabled in credentials.json: nothing happens yet.", err=True)
+        text = f"{account} is disabled in credentials.json: only what is ours on it is closed down."
+        typer.echo(text, err=True)
 
 
 def _account(home: Home, name: str) -> AccountConfig:

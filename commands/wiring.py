@@ -96,7 +96,9 @@ class Engine:
             clock=self.wall,
             markets=self._desks,
         )
-        self.roster = Roster(self.settings.accounts, self.open_account, self.events, self.clock)
+        self.roster = Roster(
+            self.settings.accounts, self.open_account, self.events, self.clock, self.journal
+        )
 
     def replay(self) -> None:
         """Rebuild the ledgers from the newest two orders journals."""
@@ -111,7 +113,8 @@ class Engine:
         """Build one account's lane. Raises ConfigError, BusyError or TransientError."""
         market = self._market_of(account)
         venue = open_venue(account, market)
-        self._key_leases.append(key_lease(account.fingerprint))
+        lease = key_lease(account.fingerprint)
+        self._key_leases.append(lease)
         desk = AccountDesk(
             account=account,
             venue=venue,
@@ -127,6 +130,7 @@ class Engine:
             strangers_since_ms=lambda: self._strangers_since_ms(account.name),
             wall_ms=self.wall.now_ms,
             trip=lambda code, text: self.trips.stop(account.name, code, text),
+            give_back=lease.release,
         )
         return Lane(desk, process=self.executor.process_account, on_report=self.executor.reported)
 

@@ -6,6 +6,7 @@ Pure. Increases back off and give up their turn; reductions only wait a little a
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Literal
 
 REDUCTION_WAITS_MS = (1_000, 2_000, 5_000)
 MARGIN_MOVES = Decimal("0.02")  # change of equity or price after which a margin refusal is retried
@@ -36,6 +37,8 @@ class Attempts:
     is_increase_counted: bool = False  # the batch that was sent last has failed already
     is_shrunk: bool = False  # it was cut down to the free margin
     is_reduction_counted: bool = False
+    reopening: Literal["", "closing", "done"] = ""  # done: not again before it was seen to help
+    leverage_refused: Decimal | None = None  # what the venue would not set while held
 
 
 def for_version(attempts: Attempts, version: str) -> Attempts:
@@ -50,6 +53,7 @@ def for_version(attempts: Attempts, version: str) -> Attempts:
         increase_error="",
         margin=None,
         is_shrunk=False,
+        leverage_refused=None,
         reduce_not_before_ms=0,
     )
 
@@ -72,7 +76,8 @@ def increase_failed(
 
 def increase_sent(attempts: Attempts, *, is_shrunk: bool) -> Attempts:
     """Begin a new batch: its failure will count; `is_shrunk` = cut down to the free margin."""
-    return replace(attempts, is_increase_counted=False, is_shrunk=is_shrunk)
+    reopening: Literal["", "done"] = "done" if attempts.reopening else ""
+    return replace(attempts, is_increase_counted=False, is_shrunk=is_shrunk, reopening=reopening)
 
 
 def increase_succeeded(attempts: Attempts) -> Attempts:

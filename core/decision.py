@@ -74,7 +74,7 @@ class View:
     policy: Policy = Policy()
     margin_mode_wanted: str | None = None
     margin_mode_held: str | None = None
-    allows_reopen: bool = False  # may close and open again to change the margin mode
+    allows_reopen: bool = False  # may close and open again for margin mode or leverage
     both_sides: tuple[Decimal, Decimal] | None = None  # held long and short at once
     lists_instruments: bool = True  # the venue's list was read: what is not in it is not traded
 
@@ -94,6 +94,7 @@ class Decision:
     verified: bool = False
     starts: bool = False
     expires: bool = False
+    reopens: bool = False  # the close is made only to open again under another mode
 
     @property
     def orders(self) -> tuple[Order, ...]:

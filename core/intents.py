@@ -113,6 +113,14 @@ class OrdersJournal:
         """Symbols of an account that the journal knows."""
         return tuple(sorted(s for a, s in self._ledgers if a == account))
 
+    def accounts(self) -> tuple[str, ...]:
+        """Accounts that the journal knows, those of earlier configurations too."""
+        return tuple(sorted({account for account, _ in self._ledgers}))
+
+    def left(self, account: str) -> tuple[str, ...]:
+        """Symbols of an account where something of ours is held, or may be."""
+        return tuple(s for s in self.symbols(account) if self.ledger(account, s).is_left)
+
     async def intend(self, account: str, intents: Sequence[Intended]) -> None:
         """Make increases durable before they are sent. Raises OSError: then none may be sent."""
         rows = self._with_restatement(account, intents)

@@ -131,6 +131,12 @@ class SymbolLedger:
         return None if self.baseline_lots is None else self.baseline_lots + self.fills_lots
 
     @property
+    def is_left(self) -> bool:
+        """True while something of ours is held, or may be."""
+        held = self.fills_lots if self.expected_lots is None else self.expected_lots
+        return self.is_ours and bool(self.open or held)
+
+    @property
     def open_increases(self) -> tuple[OpenIntent, ...]:
         """Intents without a known end that may add to the position."""
         return tuple(i for i in self.open if not i.reduce_only)

@@ -8,8 +8,11 @@ from core.decision import Reason, View
 from core.model import Mode
 
 
-def obstacles(view: View) -> tuple[Reason, ...]:
-    """List everything that stands against an increase now; empty = it may go."""
+def obstacles(view: View, *, reopens: bool = False) -> tuple[Reason, ...]:
+    """List everything that stands against an increase now; empty = it may go.
+
+    `reopens`: what is held is closed first, so its margin mode stands against nothing.
+    """
     found = list(view.blockers)
     if view.mode is Mode.PAUSE:
         found.append(Reason(code="paused", text=view.mode_reason))
@@ -18,7 +21,7 @@ def obstacles(view: View) -> tuple[Reason, ...]:
     elif view.equity_usdt <= 0:
         found.append(Reason(code="no_equity", text=f"equity is {view.equity_usdt} USDT"))
     found.extend(_price_trouble(view))
-    found.extend(_margin_mode_trouble(view))
+    found.extend(_margin_mode_trouble(view, reopens=reopens))
     attempts = view.attempts
     if attempts.increase_not_before_ms > view.now_ms:
         wait_s = (attempts.increase_not_before_ms - view.now_ms + 999) // 1000
@@ -41,12 +44,22 @@ def obstacles(view: View) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-def _margin_mode_trouble(view: View) -> tuple[Reason, ...]:
-    """Tell that a held position has another margin mode than the account shall have."""
+def has_other_margin_mode(view: View) -> bool:
+    """Tell whether what is held has another margin mode than the account shall have."""
     wanted, has = view.margin_mode_wanted, view.margin_mode_held
-    if wanted is None or has in (None, wanted) or not view.read_lots:
+    return wanted is not None and has not in (None, wanted) and bool(view.read_lots)
+
+
+def _margin_mode_trouble(view: View, *, reopens: bool) -> tuple[Reason, ...]:
+    wanted, has = view.margin_mode_wanted, view.margin_mode_held
+    if wanted is not None and not view.sets_leverage:
+        text = f"the account is in {has} margin, which is never changed: set margin_mode to keep"
+        return (Reason(code="margin_mode", text=text),)
+    if reopens or not has_other_margin_mode(view):
         return ()
     text = f"margin mode is {has}, {wanted} is configured: it changes while nothing is held"
+    if view.attempts.reopening == "done":
+        text = f"margin mode is {has}, not {wanted}, although it was closed and opened again for it"
     return (Reason(code="margin_mode", text=text),)
 
 

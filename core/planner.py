@@ -6,7 +6,8 @@ as held is believed. Invariants, each a property test in `tests/unit/test_planne
 1. No order crosses zero: a flip closes reduce-only and opens in a later plan, once seen flat.
 2. Every reduction is reduce-only; no increase is.
 3. No order leaves the account farther from zero than max(|held|, |wanted|).
-4. Leverage is set only when it differs and only before an increase.
+4. Leverage is set only when it differs, or may after a switch of the margin mode, and only before
+   an increase.
 5. Margin mode changes only while flat.
 6. wanted = held gives no action; an exit to flat is never held back.
 7. The pieces of a split sum to the whole; each is at most `max_order_lots`.
@@ -89,10 +90,11 @@ def _increase(gap: Gap) -> Plan:
         return Plan(reason=DEAD_BAND)
     actions: list[Action] = []
     symbol = gap.instrument.symbol
-    mode = gap.margin_mode_wanted
+    mode, leverage_held = gap.margin_mode_wanted, gap.leverage_held
     if mode is not None and gap.held_lots == ZERO and mode != gap.margin_mode_held:
         actions.append(SetMarginMode(symbol=symbol, margin_mode=mode))
-    if gap.leverage_wanted is not None and gap.leverage_wanted != gap.leverage_held:
+        leverage_held = None  # some venues keep one for each mode
+    if gap.leverage_wanted is not None and gap.leverage_wanted != leverage_held:
         actions.append(SetLeverage(symbol=symbol, leverage=gap.leverage_wanted))
     actions.extend(_orders(gap, gap.wanted_lots - gap.held_lots, reduce_only=False))
     return Plan(actions=tuple(actions))

@@ -9,8 +9,8 @@ from decimal import ROUND_CEILING, Decimal
 
 from core.decision import Decision, Reason, View
 from core.ledger import HoldKind, Trust
-from core.model import ZERO, Instrument, Mode, Order
-from core.obstacles import obstacles
+from core.model import ZERO, Instrument, Mode, Order, SetLeverage
+from core.obstacles import has_other_margin_mode, obstacles
 from core.planner import Gap, Plan, plan, within_dead_band
 from core.sizing import minimum_lots, toward_zero
 
@@ -56,14 +56,24 @@ def _on_both_sides(view: View, instrument: Instrument, sides: tuple[Decimal, Dec
     )
     reason = Reason(code="both_sides", text=text)
     if view.mode is not Mode.FLATTEN:
-        doubtful = _on_a_doubtful_read(view, instrument)
-        return replace(doubtful, reasons=(reason, *doubtful.reasons[1:]))
+        return _on_our_side(view, instrument, sides, reason)
     waiting = _reduction_waits(view)
     if waiting is not None:
         return Decision(symbol=view.symbol, reasons=(reason, waiting), wanted_lots=ZERO)
     made = [plan(_gap(view, instrument, ZERO, side)) for side in sides]
     actions = tuple(action for one in made for action in one.actions)
     return Decision(symbol=view.symbol, actions=actions, reasons=(reason,), wanted_lots=ZERO)
+
+
+def _on_our_side(
+    view: View, instrument: Instrument, sides: tuple[Decimal, Decimal], reason: Reason
+) -> Decision:
+    """Close what is ours where the target is flat or on the other side; nothing else."""
+    wanted, ours = _wanted(view), view.ledger.expected_lots
+    if wanted is None or not ours or not view.ledger.is_ours or ours * wanted > 0:
+        return Decision(symbol=view.symbol, reasons=(reason,), wanted_lots=wanted)
+    side = max(sides) if ours > 0 else min(sides)
+    return _reduction_to(view, instrument, ZERO, min(ours, side, key=abs), reason)
 
 
 def leverage_to_set(leverage: Decimal, instrument: Instrument) -> Decimal:
@@ -94,6 +104,9 @@ def _on_a_trusted_read(view: View, instrument: Instrument, held: Decimal) -> Dec
         keep = held if held * side > 0 else ZERO
         reason = Reason(code="unsized", text="equity, price or instrument is unknown")
         return _planned(view, instrument, keep, wanted, (reason, *view.blockers))
+    reopening = _reopening(view, instrument, held, wanted)
+    if reopening is not None:
+        return reopening
     limited, limits = _limits(view, wanted, held)
     decision = _planned(view, instrument, limited, wanted, limits)
     if not any(not o.reduce_only for o in decision.orders):
@@ -107,6 +120,39 @@ def _on_a_trusted_read(view: View, instrument: Instrument, held: Decimal) -> Dec
     if view.attempts.margin is not None:
         decision = _shrunk(view, instrument, limited, wanted)
     return replace(decision, starts=True)
+
+
+def _reopening(
+    view: View, instrument: Instrument, held: Decimal, wanted: Decimal
+) -> Decision | None:
+    """Close what is held to open it again, where the account allows it and all lights are green."""
+    cause = _cause_to_reopen(view, instrument, held, wanted)
+    if not cause or held * wanted <= 0 or _is_too_old(view):
+        return None
+    if _limits(view, wanted, ZERO)[1] or obstacles(view, reopens=True):
+        return None
+    if view.ticker is None or abs(wanted) < minimum_lots(instrument, view.ticker.mark_price):
+        return None
+    reason = Reason(code="reopens", text=f"closed and opened again: {cause}")
+    decision = _planned(view, instrument, ZERO, wanted, (reason,))
+    return replace(decision, verified=False, starts=True, reopens=True)
+
+
+def _cause_to_reopen(view: View, instrument: Instrument, held: Decimal, wanted: Decimal) -> str:
+    attempts = view.attempts
+    if not view.allows_reopen or attempts.reopening == "done":
+        return ""
+    if has_other_margin_mode(view):
+        return f"margin mode is {view.margin_mode_held}, {view.margin_mode_wanted} is configured"
+    refused = attempts.leverage_refused
+    settings = [
+        action.leverage
+        for action in plan(_gap(view, instrument, wanted, held)).actions
+        if isinstance(action, SetLeverage)
+    ]
+    if refused is None or settings != [refused]:
+        return ""
+    return f"leverage {refused} is refused while it is held"
 
 
 def _shrunk(view: View, instrument: Instrument, goal: Decimal, wanted: Decimal) -> Decision:

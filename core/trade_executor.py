@@ -181,6 +181,17 @@ class TradeExecutor:
                 )
                 log.exception("lane failed", extra={"account": lane.desk.name})
                 await self._clock.sleep(LANE_RESTART_S)
+            else:
+                await self._let_go(lane)
+                return
+
+    async def _let_go(self, lane: Lane) -> None:
+        """Part with a lane that is over: a disabled account that was closed down."""
+        self.lanes.remove(lane)
+        await lane.close()
+        lane.desk.give_back()
+        lane.ended.set()
+        self.on_change()
 
     async def _close(self) -> None:
         await asyncio.gather(*(lane.close() for lane in self.lanes))

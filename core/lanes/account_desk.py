@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -55,6 +55,7 @@ class AccountDesk:
     leverage: dict[str, Decimal] = field(default_factory=dict)  # as last read or set
     told: dict[str, str] = field(default_factory=dict)  # last reason told by symbol
     flattened: set[str] = field(default_factory=set)  # flattens that are done
+    sides_taken: set[tuple[str, str]] = field(default_factory=set)  # symbol, flatten: in hedge mode
     turns: dict[str, asyncio.Task[tuple[str, int]]] = field(
         default_factory=dict
     )  # at the rate budget, by kind
@@ -63,6 +64,8 @@ class AccountDesk:
     looked_up: set[str] = field(default_factory=set)  # client ids whose look-up is under way
     refused_credentials: CredentialsError | None = None  # the last refusal of a write
     write_refusals: int = 0  # writes refused for the key since one was taken
+    closing: set[str] | None = None  # of a disabled account: what is to be closed down, no more
+    give_back: Callable[[], None] = lambda: None  # what this account alone uses, when it is over
     in_flight: set[asyncio.Task[Any]] = field(default_factory=set)
     wake: Callable[[], None] = lambda: None
 
@@ -90,6 +93,16 @@ class AccountDesk:
             return None
         return self.leverage.get(symbol)
 
+    def forget_modes(self, symbol: str) -> None:
+        """Forget a symbol's leverage and margin mode: the venue has others, or nobody knows."""
+        self.leverage.pop(symbol, None)
+        self.margin_modes.pop(symbol, None)
+
+    def note_margin_mode(self, symbol: str, margin_mode: str | None) -> None:
+        """Note a margin mode that the venue shows: as configured, a reopening has helped."""
+        if margin_mode == self.account.margin_mode and self.attempts_of(symbol).reopening:
+            self.attempts[symbol] = replace(self.attempts_of(symbol), reopening="")
+
     def attempts_of(self, symbol: str) -> Attempts:
         """How often a symbol was tried in vain."""
         return self.attempts.get(symbol, Attempts())
@@ -102,10 +115,11 @@ class AccountDesk:
         return task
 
     def read(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
-        """Run a read that may outlive its pass; nobody is woken for it."""
+        """Run a read that may outlive its pass; nobody is woken for it, or told of its error."""
         task = asyncio.ensure_future(work)
         self.in_flight.add(task)
         task.add_done_callback(self.in_flight.discard)
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         return task
 
     def note_end(

@@ -17,12 +17,23 @@ from core.lanes.account_desk import AccountDesk
 from core.lanes.holds import Holds
 from core.lanes.pass_state import PassState, report_of
 from core.lanes.resolver import Resolver
+from core.lanes.scope import (
+    blockers_of,
+    mode_of,
+    not_closed_now,
+    note_closed_down,
+    note_flattened,
+    sides_to_flatten,
+    symbols_of,
+    symbols_of_ours,
+)
 from core.lanes.sender import Sender
 from core.lanes.sizing_desk import Sizer
 from core.lanes.snapshot import Reading, expects_positions, lists_nothing, read_positions
 from core.ledger import Said, Trust
 from core.model import ZERO, Mode, Order, PositionsRead, Target
 from core.reconcile import decide
+from core.reopening import in_step
 from core.sizing import minimum_lots
 from core.targets import compute_targets, level_sign
 
@@ -43,17 +54,22 @@ class AccountPass:
         *,
         newer_waits: Callable[[], bool],
         wait_unless_reduced: Waiter,
+        wait_unless_newer: Waiter,
     ) -> None:
         limits = inputs.settings.engine.engine
         self._desk = desk
         self._inputs = inputs
         self._newer_waits = newer_waits
-        self._wait = wait_unless_reduced
+        self._wait, self._wait_unless_newer = wait_unless_reduced, wait_unless_newer
         self._policy: Policy = policy_for(inputs.settings)
+        if desk.closing is not None:  # without a target everything is an orphan
+            self._policy = replace(self._policy, closes_orphans=True)
         self._weighing = weighing_for(inputs.settings, desk.account)
         self._state = PassState(
             began_at_ms=desk.now_ms(),
-            targets=compute_targets(inputs.contributions, self._weighing, now_ms=desk.wall_ms()),
+            targets={}  # a disabled account is only closed down
+            if desk.closing is not None
+            else compute_targets(inputs.contributions, self._weighing, now_ms=desk.wall_ms()),
         )
         self._resolver = Resolver(
             desk,
@@ -72,12 +88,13 @@ class AccountPass:
         """Work once through the account. Raises CredentialsError."""
         state = self._state
         look_ups = self._resolver.look_ups()
-        if look_ups and looks_up_first:
+        if look_ups and (looks_up_first or self._desk.closing is not None):
             await self._wait(set(look_ups), LOOK_UP_MS)
-        reading = await Reading.begun(self._desk, state.targets)
+        priced = {*state.targets, *(self._desk.closing or ())}
+        reading = await Reading.begun(self._desk, priced)
         state.snapshot = await reading.first()
         state.read = state.snapshot.positions
-        state.symbols = self._symbols()
+        state.symbols = symbols_of(self._desk, state)
         await self._believe()
         self._freeze()
         try:
@@ -89,22 +106,23 @@ class AccountPass:
         finally:
             state.is_over = True
         self._confirm(decisions)
-        self._note_flattened()
+        note_flattened(self._desk, state)
+        note_closed_down(self._desk, state)
         return report_of(self._desk, self._inputs.generation, state, decisions)
 
     async def check_fills(self) -> bool:
         """Read positions alone, some time after our last fills; False = a full pass is due."""
-        read = await read_positions(self._desk)
+        read = await self._read_unless_newer()
         if not isinstance(read, PositionsRead):
             return False
         if lists_nothing(read) and expects_positions(self._desk):
             return False  # a full pass asks for the margin in use, too
         state = self._state
         state.read = read
-        journal, name = self._desk.journal, self._desk.name
-        state.symbols = [s for s in journal.symbols(name) if self._is_ours(s)]
+        state.symbols = symbols_of_ours(self._desk)
         before = {s: self._desk.ledger(s).expected_lots for s in state.symbols}
         await self._believe()
+        note_closed_down(self._desk, state)
         return all(
             state.trust[s] is Trust.COUNTS and self._desk.ledger(s).expected_lots == before[s]
             for s in state.symbols
@@ -138,29 +156,26 @@ class AccountPass:
         self._state.is_over = False
 
     def _decided(self) -> dict[str, Decision]:
-        return {symbol: decide(self._view(symbol)) for symbol in self._state.symbols}
+        views = {symbol: self._view(symbol) for symbol in self._state.symbols}
+        decisions = {symbol: self._decide(view) for symbol, view in views.items()}
+        mode, wanted = self._desk.mode, self._desk.account.margin_mode
+        if mode is None or mode.margin_mode in (None, wanted):
+            return decisions
+        return in_step(
+            decisions, self._state.read, lambda s: decide(replace(views[s], allows_reopen=False))
+        )
+
+    def _decide(self, view: View) -> Decision:
+        reason = None if self._desk.closing is None else not_closed_now(view)
+        if reason is None:
+            return decide(view)
+        return Decision(symbol=view.symbol, reasons=(reason,), wanted_lots=ZERO)
 
     def _opens(self, decisions: Mapping[str, Decision]) -> bool:
         return any(not o.reduce_only for d in decisions.values() for o in d.orders)
 
     def _is_read_old(self) -> bool:
         return self._state.age_ms(self._desk.now_ms()) > OLD_READ_MS
-
-    def _symbols(self) -> list[str]:
-        desk, state = self._desk, self._state
-        names = set(state.targets)
-        names.update(s for s in desk.journal.symbols(desk.name) if self._is_ours(s))
-        if state.read is not None:
-            names.update(
-                symbol
-                for symbol in (*state.read.positions, *state.read.both_sides)
-                if desk.gate.brakes(desk.name, symbol).mode is Mode.FLATTEN
-            )
-        return sorted(names)
-
-    def _is_ours(self, symbol: str) -> bool:
-        ledger = self._desk.ledger(symbol)
-        return ledger.is_ours and bool(ledger.open or ledger.expected_lots or ledger.hold)
 
     async def _believe(self) -> None:
         """Judge the newest read for every symbol: none may be acted on by an older judgement."""
@@ -169,6 +184,7 @@ class AccountPass:
             state.trust = dict.fromkeys(state.symbols, Trust.UNREADABLE)
             return
         for symbol, row in read.positions.items():
+            self._desk.note_margin_mode(symbol, row.margin_mode)
             if row.leverage is not None:
                 self._desk.set_leverage_known(symbol, row.leverage)
         trusts = await asyncio.gather(*(self._believe_one(s, read) for s in state.symbols))
@@ -182,8 +198,11 @@ class AccountPass:
             instruction_id="" if target is None else target.instruction_id,
             level_sign=level_sign(self._inputs.contributions, self._weighing, symbol),
         )
+        sides = sides_to_flatten(self._desk, symbol, read)
+        if sides is not None:
+            await self._holds.take_both_sides(symbol, sides, read.began_at_ms)
         trust = await self._resolver.believe(symbol, lots, read.began_at_ms, said)
-        if trust is Trust.COUNTS and lots is not None:
+        if trust is Trust.COUNTS and lots is not None and self._desk.closing is None:
             await self._holds.review(symbol, lots, target, said)
         return trust
 
@@ -211,7 +230,7 @@ class AccountPass:
     def _view(self, symbol: str) -> View:
         desk, state = self._desk, self._state
         snapshot, equity = state.snapshot, state.snapshot.equity
-        mode, mode_reason = self._mode(symbol)
+        mode, mode_reason = mode_of(desk, symbol)
         margin_mode = desk.account.margin_mode
         known_mode = desk.mode.margin_mode if desk.mode is not None else None
         row = None if state.read is None else state.read.positions.get(symbol)
@@ -236,44 +255,13 @@ class AccountPass:
             equity_usdt=None if equity is None else equity.equity_usdt,
             free_margin_usdt=None if equity is None else equity.free_margin_usdt,
             attempts=desk.attempts_of(symbol),
-            blockers=self._account_blockers(),
+            blockers=blockers_of(desk),
             policy=self._policy,
             margin_mode_wanted=None if margin_mode == "keep" else margin_mode,
             margin_mode_held=own_mode or known_mode,
             allows_reopen=desk.account.allow_reopen,
             both_sides=None if state.read is None else state.read.both_sides.get(symbol),
         )
-
-    def _mode(self, symbol: str) -> tuple[Mode, str]:
-        """Read the brakes; a flatten that was done is a halt from then on."""
-        desk = self._desk
-        brakes = desk.gate.brakes(desk.name, symbol)
-        if brakes.flatten and brakes.flatten in desk.flattened:
-            return Mode.HALT, f"flat, and nothing is sent any more: {brakes.reason}"
-        return brakes.mode, brakes.reason
-
-    def _note_flattened(self) -> None:
-        """Remember the flattens that are done: from then on they are a halt."""
-        desk, state = self._desk, self._state
-        if state.read is None:
-            return
-        names = {*state.symbols, *state.read.positions, *state.read.both_sides, ""}
-        flattens = {s: desk.gate.brakes(desk.name, s).flatten for s in names}
-        unfinished = {
-            flattens[s]
-            for s in names - {""}
-            if state.read.size_lots(s) != ZERO
-            or desk.ledger(s).open
-            or state.trust.get(s, Trust.COUNTS) is not Trust.COUNTS
-        }
-        desk.flattened |= set(flattens.values()) - unfinished - {""}
-
-    def _account_blockers(self) -> tuple[Reason, ...]:
-        found = [] if self._desk.blocker is None else [self._desk.blocker]
-        mode = self._desk.mode
-        if mode is not None and mode.refusal:
-            found.append(Reason(code="hedge_mode", text=mode.refusal))
-        return tuple(found)
 
     def _keep_entries(self, decisions: Mapping[str, Decision]) -> bool:
         """Store frozen lots, starts and expiries durably before any order; False = disk refused."""
@@ -368,10 +356,21 @@ class AccountPass:
         return True
 
     async def _read_again(self) -> bool:
-        read = await read_positions(self._desk)
+        """Read positions again; False = they could not be read, or a newer pass reads them."""
+        read = await self._read_unless_newer()
+        if read is None:
+            return False
         self._state.read = None if isinstance(read, TradeEngineError) else read
         await self._believe()
         return self._state.read is not None
+
+    async def _read_unless_newer(self) -> PositionsRead | TradeEngineError | None:
+        """Read positions; None = a newer generation waits, whose own first read shows as much."""
+        if self._newer_waits():
+            return None
+        reading = self._desk.read(read_positions(self._desk))
+        await self._wait_unless_newer({reading}, None)
+        return reading.result() if reading.done() else None
 
     def _confirm(self, decisions: Mapping[str, Decision]) -> None:
         """Note which versions were seen to be held."""

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Literal
 
 from core.lanes.account_desk import AccountDesk
-from core.ledger import Held, Hold, HoldKind, Said, SymbolLedger, is_lifted
-from core.model import Target
+from core.ledger import SETTLE_MS, Held, Hold, HoldKind, Said, SymbolLedger, is_lifted
+from core.model import ZERO, Target
 
 AdoptPolicy = Literal["auto", "refuse", "adopt"]
 
@@ -28,6 +28,25 @@ class Holds:
             await self._perhaps_lift(ledger, ledger.hold, lots, said)
         elif target is not None and lots and not ledger.is_ours:
             await self._meet_a_stranger(ledger, lots)
+
+    async def take_both_sides(
+        self, symbol: str, sides: tuple[Decimal, Decimal], began_at_ms: int
+    ) -> None:
+        """Take both sides for the baseline: a flatten closes both, and their end is no surprise.
+
+        Once for each flatten, and again whenever our last fill has settled: a read may be old.
+        """
+        desk, ledger = self._desk, self._desk.ledger(symbol)
+        flatten = (symbol, desk.gate.brakes(desk.name, symbol).flatten)
+        is_settled = (
+            ledger.last_fill_at_ms is None or began_at_ms >= ledger.last_fill_at_ms + SETTLE_MS
+        )
+        lots = sum(sides, ZERO)
+        if ledger.open or (flatten in desk.sides_taken and not is_settled):
+            return
+        desk.sides_taken.add(flatten)
+        if lots != ledger.expected_lots:
+            await self._journal(ledger, lots, hold=ledger.hold, is_ours=False)
 
     async def _perhaps_lift(
         self,

@@ -7,6 +7,7 @@ a lane is a newer generation, something that landed, a retry that is due, or the
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from core.cycle import CycleInputs, PassReport, weighing_for
@@ -68,6 +69,7 @@ class Lane:
         self._reducing = asyncio.Event()  # the newer inputs reduce something
         self._targets_at_work: Mapping[str, Target] | None = None
         self._passed = asyncio.Condition()
+        self.ended = asyncio.Event()  # set by whoever keeps the lane, once it is over
         self._failures = 0
         self._unsettled = 0
         self._credential_failures = 0
@@ -95,12 +97,19 @@ class Lane:
         """Wait until a pass of this generation, or a newer one, has ended."""
         async with self._passed:
             await self._passed.wait_for(
-                lambda: self._done_generation >= generation or self.state == "parked"
+                lambda: (
+                    self._done_generation >= generation or self.state == "parked" or self.is_over
+                )
             )
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether this was a disabled account, and all of ours on it is closed down."""
+        return self.desk.closing is not None and not self.desk.closing
+
     async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
+        """Work until cancelled; a disabled account only until it is closed down."""
+        while not self.is_over:
             await self._until_due()
             if self._inputs is None or self.state == "parked":
                 continue
@@ -108,6 +117,8 @@ class Lane:
                 continue
             self._perhaps_review_open_orders(self._inputs)
             await self._work(self._inputs)
+        async with self._passed:
+            self._passed.notify_all()
 
     async def close(self) -> None:
         """Let what is on the wire land for a moment, then give the venue back."""
@@ -147,6 +158,8 @@ class Lane:
         else:
             desk.mode_read_at_ms = desk.now_ms()
             desk.blocker = None
+            for symbol in list(desk.attempts):
+                desk.note_margin_mode(symbol, desk.mode.margin_mode)
             self._failures = self._credential_failures = 0
             self.state, self.reason = "ready", ""
             desk.events.clear(f"reads/{desk.name}")
@@ -191,13 +204,14 @@ class Lane:
             desk,
             inputs,
             newer_waits=self._newer.is_set,
-            wait_unless_reduced=self._wait_unless_reduced,
+            wait_unless_reduced=partial(self._wait_unless, self._reducing),
+            wait_unless_newer=partial(self._wait_unless, self._newer),
         )
         self._targets_at_work = account_pass.targets
         try:
             if not is_news and self._only_fills_are_due():
                 self._checked_fills_at_ms = desk.now_ms()
-                if await account_pass.check_fills():
+                if await account_pass.check_fills() or self._newer.is_set():
                     self._plan_next(self.report)
                     return
             self._full_pass_at_ms = desk.now_ms()
@@ -332,22 +346,22 @@ class Lane:
             )
         self._next_at_ms = self.desk.now_ms() + wait_ms
 
-    async def _wait_unless_reduced(
-        self, tasks: set[asyncio.Task[object]], limit_ms: int | None
+    async def _wait_unless(
+        self, event: asyncio.Event, tasks: set[asyncio.Task[object]], limit_ms: int | None
     ) -> bool:
-        """Wait for tasks, at most `limit_ms`; True = a newer target that reduces arrived first."""
+        """Wait for tasks, at most `limit_ms` and until `event`; tells whether that came."""
         pending = set(tasks)
         until_ms = None if limit_ms is None else self.desk.now_ms() + limit_ms
-        reducing = asyncio.ensure_future(self._reducing.wait())
+        coming = asyncio.ensure_future(event.wait())
         try:
-            while pending and not reducing.done():
+            while pending and not coming.done():
                 left_s = None if until_ms is None else (until_ms - self.desk.now_ms()) / 1000
                 if left_s is not None and left_s <= 0:
                     break
                 _, waiting = await asyncio.wait(
-                    {*pending, reducing}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                    {*pending, coming}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
                 )
                 pending &= waiting
         finally:
-            reducing.cancel()
-        return self._reducing.is_set()
+            coming.cancel()
+        return event.is_set()

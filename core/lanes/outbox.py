@@ -53,6 +53,11 @@ class Outbox:
         sent: list[Sent] = []
         for first in range(0, len(orders), most):
             chunk = orders[first : first + most]
+            if first:  # a turn that nobody uses is kept for seconds, and the next would wait for it
+                let_go, refused = self._ask(chunk)
+                if not let_go:
+                    sent.extend(refused)
+                    continue
             refusal = await self._next_turn(kind, len(chunk)) if first else None
             if refusal is not None:
                 sent.extend(Sent(order=o, outcome="refused", reason=refusal) for o in chunk)

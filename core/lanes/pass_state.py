@@ -57,7 +57,12 @@ def report_of(
         is_unsettled=any(
             desk.ledger(s).open or state.trust.get(s) in _UNSETTLED for s in decisions
         ),
-        unreadable=tuple(s for s in decisions if state.trust.get(s) is Trust.UNREADABLE),
+        unreadable=tuple(
+            s
+            for s in decisions
+            if state.trust.get(s) is Trust.UNREADABLE
+            and (state.read is None or s not in state.read.both_sides)  # those are known
+        ),
         retry_after_s=max(retry, default=None),
     )
 

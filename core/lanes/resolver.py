@@ -176,7 +176,9 @@ class Resolver:
         rows: list[Row] = [_never_placed(symbol, i, desk.now_ms()) for i in absent]
         for intent in absent:
             desk.note_end(intent, symbol, ZERO, self._waits)
-        if lots != ledger.expected_lots:
+        # what appears on a symbol that is closed down is somebody else's and is left to them
+        is_left_alone = desk.closing is not None and ledger.expected_lots == ZERO
+        if lots != ledger.expected_lots and not is_left_alone:
             rows.append(self._held(ledger, lots, said, was_liquidated=was_liquidated))
         await desk.journal.record(desk.name, rows)
         return Trust.COUNTS

@@ -65,6 +65,9 @@ class Sender:
         """
         opening = {s: d for s, d in due.items() if any(not o.reduce_only for o in d.orders)}
         on_the_wire: set[asyncio.Task[object]] = set()
+        for symbol in (s for s, d in due.items() if d.reopens):
+            attempts = replace(self._desk.attempts_of(symbol), reopening="closing")
+            self._desk.attempts[symbol] = attempts
         await self._start_reductions(due, opening, versions, on_the_wire)
         if opening and not self.was_cut:
             await self._start_increases(opening, versions, on_the_wire)
@@ -147,14 +150,21 @@ class Sender:
                 self._desk.attempts_of(decision.symbol),
                 is_shrunk=any(r.code == "shrunk" for r in decision.reasons),
             )
+        self._learn_from(await self._outbox.send(orders, versions))
+
+    def _learn_from(self, increases: Iterable[Sent]) -> None:
+        """Note what became of increases; margin once a symbol, after all else."""
         out_of_margin: set[str] = set()
-        for sent in await self._outbox.send(orders, versions):
+        for sent in increases:
             self._note(sent)
             if sent.outcome in ("placed", "refused"):
                 continue
             self._refuse(sent.order.symbol, str(sent.error))
-            if isinstance(sent.error, RejectedError) and sent.error.kind == "margin":
+            kind = sent.error.kind if isinstance(sent.error, RejectedError) else ""
+            if kind == "margin":
                 out_of_margin.add(sent.order.symbol)
+            elif kind == "mode":  # somebody changed it: set it anew before the next try
+                self._desk.forget_modes(sent.order.symbol)
         for symbol in out_of_margin:
             self._note_margin(symbol)
 
@@ -171,33 +181,46 @@ class Sender:
         desk, symbol = self._desk, decision.symbol
         async with self._slots:
             for action in decision.actions:
-                if isinstance(action, Order):
+                if not isinstance(action, SetMarginMode | SetLeverage):
                     continue
                 if desk.gate.brakes(desk.name, symbol).mode is not Mode.RUN:
                     return False
                 try:
-                    if isinstance(action, SetLeverage):
-                        await desk.venue.set_leverage(symbol, action.leverage)
-                        desk.set_leverage_known(symbol, action.leverage)
-                    elif isinstance(action, SetMarginMode):
-                        await desk.venue.set_margin_mode(symbol, action.margin_mode)
-                        if desk.mode is not None and desk.mode.margin_mode is not None:
-                            desk.mode = replace(desk.mode, margin_mode=action.margin_mode)
-                        else:
-                            desk.margin_modes[symbol] = action.margin_mode
+                    await self._set(action)
                 except TradeEngineError as error:
-                    desk.leverage.pop(symbol, None)  # unknown now
-                    desk.margin_modes.pop(symbol, None)
-                    self._refuse(symbol, f"{type(action).__name__}: {error}")
-                    desk.events.alert(
-                        f"not_prepared/{desk.name}/{symbol}",
-                        f"{symbol} is not opened: {type(action).__name__} failed: {error}",
-                        account=desk.name,
-                        symbol=symbol,
-                    )
+                    self._not_prepared(action, error)
                     return False
         desk.events.clear(f"not_prepared/{desk.name}/{symbol}")
         return True
+
+    async def _set(self, action: SetMarginMode | SetLeverage) -> None:
+        """Set leverage or margin mode. Raises what the venue's writes raise."""
+        desk, symbol = self._desk, action.symbol
+        if isinstance(action, SetLeverage):
+            await desk.venue.set_leverage(symbol, action.leverage)
+            desk.set_leverage_known(symbol, action.leverage)
+            return
+        await desk.venue.set_margin_mode(symbol, action.margin_mode)
+        if desk.mode is not None and desk.mode.margin_mode is not None:
+            desk.mode = replace(desk.mode, margin_mode=action.margin_mode)
+        else:
+            desk.margin_modes[symbol] = action.margin_mode
+
+    def _not_prepared(self, action: SetMarginMode | SetLeverage, error: TradeEngineError) -> None:
+        desk, symbol = self._desk, action.symbol
+        desk.forget_modes(symbol)
+        self._refuse(symbol, f"{type(action).__name__}: {error}")
+        is_refusal = isinstance(error, RejectedError) and error.kind not in ("margin", "symbol")
+        if is_refusal and isinstance(action, SetLeverage) and desk.ledger(symbol).expected_lots:
+            desk.attempts[symbol] = replace(
+                desk.attempts_of(symbol), leverage_refused=action.leverage
+            )
+        desk.events.alert(
+            f"not_prepared/{desk.name}/{symbol}",
+            f"{symbol} is not opened: {type(action).__name__} failed: {error}",
+            account=desk.name,
+            symbol=symbol,
+        )
 
     def _refuse(self, symbol: str, error: str) -> None:
         self._desk.attempts[symbol] = increase_failed(

@@ -5,8 +5,9 @@ where they are used.
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from core.errors import CredentialsError, TradeEngineError, TransientError
@@ -35,10 +36,10 @@ class Reading:
         self._desk = desk
         self._errors: dict[str, TradeEngineError] = {}
         begin = self._begin
-        self._equity = begin("equity", desk.venue.fetch_equity())
-        self._positions = begin("positions", desk.venue.fetch_positions())
-        self._tickers = begin("tickers", desk.market.tickers(symbols))
-        self._instruments = begin("instruments", desk.market.instruments())
+        self._equity = begin("equity", desk.venue.fetch_equity)
+        self._positions = begin("positions", desk.venue.fetch_positions)
+        self._tickers = begin("tickers", partial(desk.market.tickers, symbols))
+        self._instruments = begin("instruments", desk.market.instruments)
 
     @classmethod
     async def begun(cls, desk: AccountDesk, symbols: Iterable[str]) -> "Reading":
@@ -68,7 +69,9 @@ class Reading:
     def _all(self) -> tuple[asyncio.Task[Any], ...]:
         return (self._equity, self._positions, self._tickers, self._instruments)
 
-    def _begin(self, part: str, read: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer | None]:
+    def _begin(
+        self, part: str, read: Callable[[], Awaitable[Answer]]
+    ) -> asyncio.Task[Answer | None]:
         return self._desk.read(_tried(part, read, self._errors))
 
     def _snapshot(self) -> Snapshot:
@@ -94,7 +97,7 @@ async def read_positions(desk: AccountDesk) -> PositionsRead | TradeEngineError:
     """Read positions alone. Raises CredentialsError."""
     errors: dict[str, TradeEngineError] = {}
     await _tick(desk)
-    read = await _tried("positions", desk.venue.fetch_positions(), errors)
+    read = await _tried("positions", desk.venue.fetch_positions, errors)
     if read is not None:
         return read
     error = errors["positions"]
@@ -110,10 +113,10 @@ async def _tick(desk: AccountDesk) -> None:
 
 
 async def _tried(
-    part: str, read: Awaitable[Answer], errors: dict[str, TradeEngineError]
+    part: str, read: Callable[[], Awaitable[Answer]], errors: dict[str, TradeEngineError]
 ) -> Answer | None:
     try:
-        return await read
+        return await read()  # made here: a task cancelled before it began would leave it unawaited
     except TradeEngineError as error:
         errors[part] = error
         return None

@@ -47,7 +47,7 @@ def tell_standing(desk: AccountDesk, state: SymbolReport) -> None:
     symbol = state.symbol
     _tell_hold(desk, symbol)
     reasons = {r.code: r.text for r in state.reasons}
-    for code in ("expired_entry", "orphan", "dust", "not_listed", "margin_mode"):
+    for code in ("expired_entry", "orphan", "dust", "not_listed", "margin_mode", "both_sides"):
         _stand(desk, symbol, code, reasons.get(code))
     _tell_stuck(desk, state)
     if state.verified:

@@ -59,6 +59,7 @@ def _word(account: AccountConfig, control: Control) -> str:
 def _account(place: Place, control: Control) -> dict[str, Any]:
     lane, account = place.lane, place.account
     report = lane.report if lane is not None else None
+    state, reason = place.standing
     open_intents = 0
     if lane is not None:
         journal = lane.desk.journal
@@ -69,8 +70,8 @@ def _account(place: Place, control: Control) -> dict[str, Any]:
         "name": account.name,
         "exchange": account.exchange,
         "environment": account.environment,
-        "state": place.state if lane is None else lane.state,
-        "reason": place.reason if lane is None else lane.reason,
+        "state": state,
+        "reason": reason,
         "armed": control.is_armed(account),
         "equity_usdt": None if report is None else _text(report.equity_usdt),
         "last_pass_at_ms": None if report is None else report.ended_at_ms,

@@ -97,6 +97,12 @@ class FakeVenue:
     leverage: dict[str, Decimal] = field(default_factory=dict)
     symbols: tuple[str, ...] = ("BTCUSDT",)
     is_hedged: bool = False
+    holds_sides: bool = False  # hedge mode is supported: long and short are held side by side
+    sides: dict[tuple[str, str], Decimal] = field(default_factory=dict)  # then `held` is the net
+    margin_mode: str | None = "cross"  # the account's; None = each symbol has its own
+    margin_modes: dict[str, str] = field(default_factory=dict)
+    keeps_margin_mode: bool = False  # takes a change and does nothing
+    keeps_leverage_held: bool = False  # refuses another leverage while something is held
     connect_error: TradeEngineError | None = None
     hangs: bool = False
     background: set[asyncio.Task[None]] = field(default_factory=set)
@@ -128,8 +134,12 @@ class FakeVenue:
         await self._travel("connect")
         if self.connect_error is not None:
             raise self.connect_error
-        refusal = "the account is in hedge mode" if self.is_hedged else ""  # as if not supported
-        return AccountMode(margin_mode="cross", is_hedged=self.is_hedged, refusal=refusal)
+        is_refused = self.is_hedged and not self.holds_sides
+        return AccountMode(
+            margin_mode=self.margin_mode,
+            is_hedged=self.is_hedged,
+            refusal="the account is in hedge mode" if is_refused else "",
+        )
 
     async def fetch_equity(self) -> Equity:
         await self._travel("equity")
@@ -151,12 +161,20 @@ class FakeVenue:
             held = {s: self._held_at(s, began - back_ms) for s in self.held}
         else:
             held = dict(self.held)
+        both = self._both_sides()
         rows = {
-            s: Position(symbol=s, size_lots=lots, leverage=self.leverage.get(s))
+            s: Position(
+                symbol=s,
+                size_lots=lots,
+                leverage=self.leverage.get(s),
+                margin_mode=self._margin_mode_of(s) if self.margin_mode is None else None,
+            )
             for s, lots in held.items()
-            if lots
+            if lots and s not in both
         }
-        return PositionsRead(began_at_ms=began, positions=rows)
+        return PositionsRead(
+            began_at_ms=began, positions=rows, unreadable=frozenset(both), both_sides=both
+        )
 
     async def fetch_order(self, symbol: str, client_id: str) -> OrderState | None:
         await self._travel("order")
@@ -194,10 +212,22 @@ class FakeVenue:
         await self._travel("leverage")
         if self._happens(self.faults.rejected):
             raise UnknownOutcomeError("set-leverage lost")
+        if self.keeps_leverage_held and self.held.get(symbol):
+            raise RejectedError("not while a position is held", kind="mode")
         self.leverage[symbol] = leverage
 
     async def set_margin_mode(self, symbol: str, margin_mode: str) -> None:
         await self._travel("margin_mode")
+        in_force = self.margin_mode or self._margin_mode_of(symbol)
+        held = self.held.values() if self.margin_mode else [self.held.get(symbol)]
+        if margin_mode != in_force and any(held):
+            raise RejectedError("not while a position is held", kind="mode")
+        if self.keeps_margin_mode:
+            return
+        if self.margin_mode is None:
+            self.margin_modes[symbol] = margin_mode
+        else:
+            self.margin_mode = margin_mode
 
     def deadline_ms(self) -> int:
         return 20_000
@@ -207,7 +237,14 @@ class FakeVenue:
 
     # --- what others do
     def trade_by_hand(self, symbol: str, size: Decimal) -> None:
+        if self.is_hedged:
+            self._move_side(symbol, "long" if size > 0 else "short", size)
         self._move(symbol, size, "", reduce_only=False)
+
+    def close_side_by_hand(self, symbol: str, side: str) -> None:
+        size = -self.sides.get((symbol, side), ZERO)
+        self._move_side(symbol, side, size)
+        self._move(symbol, size, "", reduce_only=True)
 
     async def settle(self) -> None:
         """Wait until every order in flight has happened or not."""
@@ -251,7 +288,13 @@ class FakeVenue:
 
     def _execute(self, order: OrderRequest) -> RejectedError | None:
         size = order.size_lots
+        side = "long" if (size > 0) is not order.reduce_only else "short"
         held = self.held.get(order.symbol, ZERO)
+        if self.is_hedged:
+            held = self.sides.get((order.symbol, side), ZERO)
+        if order.margin_mode not in (None, self.margin_mode or self._margin_mode_of(order.symbol)):
+            self._note(order, ZERO, OrderStatus.REJECTED)
+            return RejectedError("the symbol has another margin mode", kind="mode")
         if order.reduce_only:
             if held * size >= 0:
                 self._note(order, ZERO, OrderStatus.REJECTED)
@@ -260,6 +303,8 @@ class FakeVenue:
         if self._happens(self.faults.partial_fill):
             steps = int(abs(size) / INSTRUMENT.step_lots)
             size = (INSTRUMENT.step_lots * self.rng.randint(0, steps)).copy_sign(size)
+        if self.is_hedged:
+            self._move_side(order.symbol, side, size)
         self._move(order.symbol, size, order.client_id, reduce_only=order.reduce_only)
         whole = size == order.size_lots
         self._note(order, size, OrderStatus.FILLED if whole else OrderStatus.CANCELED)
@@ -286,6 +331,19 @@ class FakeVenue:
             self.fills.append(fill)
             self.fill_symbols.append(symbol)
             self.on_fill(symbol, fill)
+
+    def _move_side(self, symbol: str, side: str, size: Decimal) -> None:
+        self.sides[symbol, side] = self.sides.get((symbol, side), ZERO) + size
+
+    def _both_sides(self) -> dict[str, tuple[Decimal, Decimal]]:
+        pairs = {
+            s: (self.sides.get((s, "long"), ZERO), self.sides.get((s, "short"), ZERO))
+            for s, _ in self.sides
+        }
+        return {s: pair for s, pair in pairs.items() if all(pair)}
+
+    def _margin_mode_of(self, symbol: str) -> str:
+        return self.margin_modes.get(symbol, "isolated")
 
     def _held_at(self, symbol: str, at_ms: int) -> Decimal:
         return next((lots for at, lots in reversed(self.history[symbol]) if at <= at_ms), ZERO)

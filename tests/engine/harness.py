@@ -23,6 +23,7 @@ from core.lanes.account_desk import AccountDesk
 from core.lanes.account_pass import AccountPass
 from core.lanes.lane import Lane
 from core.lanes.market_desk import MarketDesk
+from core.lanes.roster import Roster
 from core.model import Contribution, Mode
 from core.settings import (
     AccountConfig,
@@ -122,7 +123,7 @@ class Engine:
         self.confirmed: dict[str, str] = {}
         self.lots_by_version: dict[str, Decimal] = {}
         self._targets_file = tmp_path / "targets.json"
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._signals = 0
         self.market: MarketDesk
 
@@ -151,21 +152,22 @@ class Engine:
             trip=lambda code, text: self.trips.append((code, text)),
         )
         self.lane = Lane(self.desk, process=self._process, on_report=self.reports.append)
-        self._task = asyncio.ensure_future(self.lane.run())
-        if self.generation >= 0:
-            self._offer()
+        self.roster = Roster(
+            [self.account], lambda _: self.lane, self.events, self.clock, self.journal
+        )
+        self._tasks = [asyncio.ensure_future(self.roster.fill(self._join))]
 
     async def crash(self) -> None:
         """SIGKILL: tasks vanish between two awaits, whatever they were about to write."""
-        tasks = [t for t in (self._task, *self.desk.in_flight) if t is not None]
+        tasks = [*self._tasks, *self.desk.in_flight]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.market.close()
-        self._task = None
+        self._tasks = []
 
     async def stop(self) -> None:
-        if self._task is not None:
+        if self._tasks:
             await self.crash()
         await self.events.drain()
         await self.venue.settle()
@@ -211,6 +213,17 @@ class Engine:
                 return
         message = f"not settled: {self.lane.report}"
         raise AssertionError(message)
+
+    def _join(self, lane: Lane) -> None:
+        self._tasks.append(asyncio.ensure_future(self._keep(lane)))
+        if self.generation >= 0:
+            self._offer()
+
+    async def _keep(self, lane: Lane) -> None:
+        """Do what the executor does with a lane."""
+        await lane.run()
+        await lane.close()
+        lane.ended.set()
 
     def _offer(self) -> None:
         self.generation += 1

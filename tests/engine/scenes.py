@@ -11,6 +11,7 @@ from typing import Any
 
 from core.cycle import SymbolReport
 from core.errors import TradeEngineError, TransientError, UnknownOutcomeError
+from core.lanes.roster import CLOSED_DOWN
 from core.model import OrderRequest, PlacedOrder
 from tests.engine.harness import Engine
 
@@ -103,3 +104,21 @@ def knows_leverage(engine: Engine, leverage: int = 3) -> None:
     """Spare a test that refuses writes the setting of the leverage."""
     engine.venue.leverage[S] = Decimal(leverage)
     engine.desk.set_leverage_known(S, Decimal(leverage))
+
+
+async def disabled(engine: Engine) -> None:
+    """Restart the engine with the account disabled."""
+    await engine.crash()
+    engine.account = engine.account.model_copy(update={"enabled": False})
+    engine.venue.requests.clear()
+    engine.venue.placed.clear()
+    engine.start()
+
+
+def standing(engine: Engine) -> tuple[str, str]:
+    (place,) = engine.roster.places
+    return place.standing
+
+
+def is_closed_down(engine: Engine) -> bool:
+    return standing(engine) == ("disabled", CLOSED_DOWN)

@@ -17,6 +17,21 @@ BUDGETS = (
     Budget(group="positions", limit=10, source="test"),
 )
 
+POOLS = (
+    Budget(group="ip", limit=30, window_ms=1_000, scope="ip", reserve=2, source="test"),
+    Budget(group="ip", limit=60, window_ms=10_000, scope="ip", reserve=4, source="test"),
+    Budget(group="public", limit=10, window_ms=5_000, scope="ip", source="test"),
+    Budget(group="pool", limit=40, window_ms=5_000, reserve=4, source="test"),
+    Budget(group="own", limit=3, window_ms=1_000, source="test"),
+)
+COSTS = {
+    "order": {"pool": 2},
+    "positions": {"pool": 5},
+    "tickers": {"public": 5},
+    "free": {},
+    "both": {"pool": 1, "own": 1},
+}
+
 
 def limiter_of(budgets: tuple[Budget, ...] = BUDGETS, share: float = 1) -> Limiter:
     limiter = Limiter(VirtualClock(), share=share)
@@ -35,3 +50,9 @@ def played(scene: Callable[[Limiter], Awaitable[None]]) -> None:
         await limiter.close()
 
     run_virtually(play())
+
+
+def pooled() -> Limiter:
+    limiter = Limiter(VirtualClock(), share=1)
+    limiter.add_venue("v", POOLS, COSTS)
+    return limiter

@@ -13,6 +13,7 @@ from core.decision import Frozen
 from core.errors import BusyError, ConfigError, TransientError
 from core.events import Events
 from core.frozen_targets import FrozenTargets
+from core.intents import OrdersJournal
 from core.lanes.lane import Lane
 from core.lanes.market_desk import INSTRUMENTS_MAX_AGE_MS, MarketDesk
 from core.lanes.roster import Roster
@@ -217,7 +218,7 @@ def test_b10_an_account_that_cannot_be_opened_parks_alone() -> None:
         names = ("keyless", "busy", "paper", "good")
         accounts = [paper_account(name=name) for name in names]
         accounts.append(paper_account(name="off", enabled=False))
-        roster = Roster(accounts, open_account, events, clock)
+        roster = Roster(accounts, open_account, events, clock, OrdersJournal(MemoryLog(), clock))
         joined: list[Lane] = []
         await roster.fill(joined.append)
 

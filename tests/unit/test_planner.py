@@ -86,10 +86,13 @@ def test_no_order_leaves_the_account_farther_from_zero_than_held_or_wanted(gap: 
 
 
 @given(gaps())
-def test_leverage_is_set_only_when_different_and_before_an_increase(gap: Gap) -> None:
+def test_leverage_is_set_only_when_different_or_unsure_and_before_an_increase(gap: Gap) -> None:
     actions = plan(gap).actions
+    is_switched = any(isinstance(a, SetMarginMode) for a in actions)
+    if is_switched and gap.leverage_wanted is not None:  # each mode may have its own
+        assert isinstance(actions[1], SetLeverage)
     if any(isinstance(a, SetLeverage) for a in actions):
-        assert gap.leverage_wanted != gap.leverage_held
+        assert is_switched or gap.leverage_wanted != gap.leverage_held
         orders = [a for a in actions if isinstance(a, Order)]
         assert orders
         assert not any(o.reduce_only for o in orders)
@@ -97,9 +100,35 @@ def test_leverage_is_set_only_when_different_and_before_an_increase(gap: Gap) ->
 
 
 @given(gaps())
-def test_margin_mode_changes_only_while_flat(gap: Gap) -> None:
-    if any(isinstance(a, SetMarginMode) for a in plan(gap).actions):
-        assert gap.held_lots == ZERO
+def test_margin_mode_changes_only_while_flat_when_different_and_before_all_else(gap: Gap) -> None:
+    actions = plan(gap).actions
+    changes = [a for a in actions if isinstance(a, SetMarginMode)]
+    opens = any(isinstance(a, Order) and not a.reduce_only for a in actions)
+    differs = gap.margin_mode_wanted not in (None, gap.margin_mode_held)
+
+    assert bool(changes) == (opens and differs and gap.held_lots == ZERO)
+    if changes:
+        assert actions[0] == changes[0]
+        assert [a.margin_mode for a in changes] == [gap.margin_mode_wanted]
+
+
+@given(gaps())
+def test_leverage_and_margin_mode_ride_on_increases_alone(gap: Gap) -> None:
+    for order in orders_of(gap):
+        if order.reduce_only:
+            assert (order.leverage, order.margin_mode) == (None, None)
+        else:
+            assert order.leverage == gap.leverage_wanted
+            assert order.margin_mode == gap.margin_mode_wanted
+
+
+@given(gaps())
+def test_a_plan_for_what_was_set_sets_nothing(gap: Gap) -> None:
+    set_already = replace(
+        gap, leverage_held=gap.leverage_wanted, margin_mode_held=gap.margin_mode_wanted
+    )
+
+    assert all(isinstance(a, Order) for a in plan(set_already).actions)
 
 
 @given(gaps())
