@@ -249,7 +249,7 @@ WORDS: Mapping[str, VenueWords] = {
                 Door("GET", "/api/v1/orders"),  # done ones, then active ones
                 Door("GET", "/api/v1/orders"),
             ),
-            recent=(Door("GET", "/api/v1/orders"),),
+            recent=(Door("GET", "/api/v1/orders"), Door("GET", "/api/v1/fills")),
             open_orders=Door("GET", "/api/v1/orders"),
             codes={
                 "margin": "300003", "nothing_to_reduce": "300009", "duplicate_id": "300018",

@@ -1,275 +1,318 @@
-"""Starting: clock, instruments, modes; shared by accounts, held up by nobody."""
+"""Starting on every venue: clock, instruments, modes; shared by accounts, held up by nobody."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from core.errors import (
-    ClockSkewError,
-    CredentialsError,
-    NotPlacedError,
-    RateLimitedError,
-    TransientError,
-)
-from core.model import PlacedOrder
-from tests.contract.venue_cases import (
-    BTC,
-    CREATE,
-    ETH,
-    INSTRUMENTS,
-    NAMES,
-    POSITIONS,
-    TICKERS,
-    TIME,
-    Bench,
-    as_ports,
-    bench,
-    order,
-)
-
-INFO = "/v5/account/info"
+from account_processors import Address, address_of, open_market
+from core.errors import ClockSkewError, ConfigError, NotPlacedError, RejectedError, TransientError
+from core.model import OrderStatus, PlacedOrder
+from tests.contract.venue_cases import BTC, ETH, NAMES, Bench, account_of, as_ports, bench, until
 
 
-@pytest.fixture
-async def kit() -> AsyncIterator[Bench]:
-    async with bench() as running:
-        yield running
-
-
-async def test_connecting_tells_the_account_s_modes(kit: Bench) -> None:
+async def test_te51_connecting_tells_the_account_s_modes(kit: Bench) -> None:
     mode = await kit.venue().connect()
+    paths = kit.paths()
+    profile, words = kit.profile, kit.words
+    modes = sum(read is not None for read in (profile.margin_mode, profile.position_mode))
+    first = [words.time.path, *[words.instruments.path] * profile.listing_requests]
 
-    assert (mode.margin_mode, mode.is_hedged) == ("cross", False)
-    assert kit.paths() == [TIME, INSTRUMENTS, INSTRUMENTS, INFO, POSITIONS]
-
-
-async def test_the_classes_are_the_ports(kit: Bench) -> None:
+    assert mode.margin_mode == ("cross" if profile.margin_mode else None)
+    assert (mode.is_hedged, mode.refusal) == (False, "")
+    assert paths[: len(first)] == first
+    assert len(paths) == len(first) + modes
     assert as_ports(kit.market, kit.venue(), kit.clock)
 
 
-async def test_five_accounts_share_one_reading_of_instruments_and_clock(kit: Bench) -> None:
+async def test_te52_accounts_share_what_is_public_and_have_keys_of_their_own(kit: Bench) -> None:
     venues = [kit.venue(name) for name in NAMES]
     await asyncio.gather(*(venue.connect() for venue in venues))
-    await kit.market.fetch_instruments()
+    found = await asyncio.gather(*(kit.market.fetch_tickers([BTC, ETH]) for _ in NAMES))
+    words = kit.words
 
-    assert len(kit.server.requests(INSTRUMENTS)) == 2
-    assert len(kit.server.requests(TIME)) == 1
+    assert kit.to(words.instruments) == kit.profile.listing_requests
+    assert kit.to(words.tickers) == 1
+    assert kit.to(words.time) == 1
+    assert {len(prices) for prices in found} == {2}
+    await venues[0].place_orders([kit.order("te01")])
+    await venues[1].place_orders([kit.order("te01", "-0.02")])
+    assert [kit.coins(name=name) for name in NAMES[:3]] == [Decimal("0.01"), Decimal("-0.02"), 0]
+    kit.server.add_fault("rate_limit", account="main", **words.creates)
+    limited, free = [await v.place_orders([kit.order("te02")]) for v in venues[:2]]
+    assert isinstance(limited[0], NotPlacedError)
+    assert isinstance(free[0], PlacedOrder)
     clients = [(await venue._listed(BTC))[0] for venue in venues]
     assert len({id(client.markets) for client in clients}) == 1
+    sessions = {id(v._raw().session) for v in venues}  # type: ignore[attr-defined] # ccxt's
+    assert sessions == {id(kit.transport.pool.session)}
 
 
-async def test_lanes_that_ask_together_share_one_reading_of_tickers(kit: Bench) -> None:
-    await kit.connected()
-    found = await asyncio.gather(*(kit.market.fetch_tickers([BTC, ETH]) for _ in range(5)))
+async def test_te53_a26_after_a_restart_an_open_order_is_found_and_cancelled(kit: Bench) -> None:
+    before = await kit.connected()
+    kit.break_orders("fill_delay", ms=60_000)
+    await kit.open(before, "0.01", client_id="te01")
+    await before.close()
+    venue = await kit.connected()
+    (listed,) = await venue.fetch_open_orders()
+    waiting = await venue.fetch_order(BTC, "te01")
+    await venue.cancel_order(BTC, listed.client_id)
+    state = await venue.fetch_order(BTC, "te01")
 
-    assert len(kit.server.requests(TICKERS)) == 1
-    assert kit.server.requests(TICKERS)[0].query == "category=linear"
-    assert set(found[0]) == {BTC, ETH}
-    assert found[0][BTC].mark_price == 60000
+    assert (listed.client_id, listed.symbol, listed.status) == ("te01", BTC, OrderStatus.OPEN)
+    assert waiting is not None
+    assert (waiting.status, waiting.filled_lots) == (OrderStatus.OPEN, Decimal(0))
+    assert state is not None
+    assert (state.status, state.filled_lots) == (OrderStatus.CANCELED, Decimal(0))
+    assert await venue.fetch_open_orders() == []
 
 
-async def test_tickers_that_cannot_be_read_are_left_out_and_failures_are_errors(kit: Bench) -> None:
-    await kit.connected()
-    fault = kit.server.add_fault("fields", endpoint=TICKERS, values={"markPrice": ""})
-    found = await kit.market.fetch_tickers([BTC, "NOPEUSDT"])
-    kit.server.remove_fault(fault)
-    kit.market._prices = ([], 0, -10_000)  # forget what was read
-    kit.server.add_fault("garbage", endpoint=TICKERS)
+@pytest.mark.parametrize("is_known", [True, False], ids=["filled", "never-placed"])
+async def test_te54_a_cancel_of_an_order_that_is_gone_says_so(kit: Bench, is_known: bool) -> None:
+    venue = await kit.connected()
+    if is_known:
+        await kit.open(venue, "0.01", client_id="te01")
+    with pytest.raises(RejectedError) as caught:
+        await venue.cancel_order(BTC, "te01")
 
-    assert found == {}
-    with pytest.raises(TransientError):
-        await kit.market.fetch_tickers([BTC])
+    assert caught.value.kind == "not_found"
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        {"kind": "garbage", "shape": "html"},
-        {"kind": "garbage", "shape": "empty"},
-        {"kind": "garbage", "shape": "truncated"},
-        {"kind": "empty"},
-        {"kind": "drop_before"},
+        pytest.param({"kind": "garbage", "shape": "html"}, id="html-200"),
+        pytest.param({"kind": "garbage", "shape": "empty"}, id="empty-200"),
+        pytest.param({"kind": "garbage", "shape": "truncated"}, id="truncated-200"),
+        pytest.param({"kind": "empty"}, id="nothing-listed"),
+        pytest.param({"kind": "drop_before"}, id="reset"),
+        pytest.param({"kind": "http", "status": 502}, id="502"),
+        pytest.param({"kind": "garbage", "last": True}, id="last-half-garbled"),
     ],
 )
-async def test_b2_a_failed_instrument_read_is_an_error_and_is_not_kept(
-    kit: Bench, fault: dict[str, str]
+async def test_te55_b2_a_failed_listing_is_an_error_and_is_not_kept(
+    kit: Bench, fault: dict[str, Any]
 ) -> None:
-    rest = {name: value for name, value in fault.items() if name != "kind"}
-    kit.server.add_fault(fault["kind"], endpoint=INSTRUMENTS, **rest)
+    skip = kit.profile.listing_requests - 1 if fault.pop("last", False) else 0
+    kit.break_at(kit.words.instruments, **fault, skip=skip)
     with pytest.raises(TransientError):
         await kit.market.fetch_instruments()
     kit.server.clear_faults()
-
-    assert len(await kit.market.fetch_instruments()) == 50
-
-
-async def test_b2_one_garbled_half_of_the_instruments_is_not_taken_for_the_whole(
-    kit: Bench,
-) -> None:
-    kit.server.add_fault("garbage", endpoint=INSTRUMENTS, skip=1, count=1)
-    with pytest.raises(TransientError):
-        await kit.market.fetch_instruments()
-
-
-async def test_b2_a_failed_reading_leaves_the_one_before_in_force(kit: Bench) -> None:
+    kit.later(6)
     venue = await kit.connected()
+    kit.later(6)
     known = await kit.market.listing()
-    kit.server.add_fault("garbage", endpoint=INSTRUMENTS)
+    kit.break_at(kit.words.instruments, **fault)
     with pytest.raises(TransientError):
         await kit.market.listing(max_age_ms=-1)
-    (outcome,) = await venue.place_orders([order()])
+    (outcome,) = await venue.place_orders([kit.order()])  # the one before is in force
 
     assert await kit.market.listing() is known
     assert isinstance(outcome, PlacedOrder)
 
 
-async def test_a_new_reading_of_instruments_reaches_the_accounts(kit: Bench) -> None:
-    venue = await kit.connected()
-    await kit.market.listing(max_age_ms=-1)
-    (outcome,) = await venue.place_orders([order()])
-
-    assert isinstance(outcome, PlacedOrder)
-    assert len(kit.server.requests(INSTRUMENTS)) == 2
-
-
-async def test_a30_instruments_bear_our_names_and_the_venue_s_figures(kit: Bench) -> None:
+async def test_te56_a30_instruments_are_as_listed_under_our_names(kit: Bench) -> None:
     listed = await kit.market.fetch_instruments()
-    bitcoin = listed[BTC]
+    names = (await kit.market.listing()).symbols
+    theirs = kit.server.exchange.instruments[kit.exchange]
 
-    assert len(listed) == 50
-    assert (str(bitcoin.step_lots), str(bitcoin.tick_size)) == ("0.001", "0.1")
-    assert bitcoin.max_market_lots == 119
-    assert bitcoin.min_notional_usdt == 5
-    assert all(name == one.symbol and name.endswith("USDT") for name, one in listed.items())
-
-
-async def test_b21_a_venue_that_hangs_at_connect_times_out_and_blocks_nobody() -> None:
-    async with bench(timeout_s=0.4) as hung, bench() as sound:
-        hung.server.add_fault("hang_after", endpoint=INSTRUMENTS)
-        starting = [hung.venue(name) for name in NAMES]
-        waiting = asyncio.gather(*(v.connect() for v in starting), return_exceptions=True)
-        venue = await sound.connected()
-        (outcome,) = await venue.place_orders([order()])
-
-        assert isinstance(outcome, PlacedOrder)
-        assert not waiting.done()
-
-        errors = await waiting
-        assert {type(error).__mro__[1] for error in errors} <= {TransientError}
-        assert len(hung.server.requests(INSTRUMENTS)) == 2  # five accounts, one attempt
+    assert names == {row.id: symbol for symbol, row in theirs.items()}
+    assert kit.words.names.items() <= names.items()
+    for symbol, row in theirs.items():
+        one = listed[symbol]
+        assert (one.symbol, one.is_trading) == (symbol, row.status == "Trading")
+        assert (one.step_lots, one.min_lots) == (row.step_lots, row.min_lots), symbol
+        assert (one.tick_size, one.contract_size) == (row.tick_size, row.contract_size), symbol
+        assert one.max_market_lots == row.max_market_lots, symbol
+        assert one.min_notional_usdt == row.min_notional_usdt, symbol
+        assert (one.max_leverage, one.leverage_step) == (row.max_leverage, row.leverage_step)
+    is_coin = {row.contract_size for row in theirs.values()} == {1}
+    kit.shows("A lot is", "a coin" if is_coin else "a contract")
+    kit.later(6)
+    await kit.market.listing(max_age_ms=-1)
+    venue = await kit.connected()
+    await kit.open(venue, "0.01")  # a new reading reaches the accounts
 
 
-async def test_b21_the_next_connect_after_a_hang_succeeds() -> None:
-    async with bench(timeout_s=0.3) as kit:
-        fault = kit.server.add_fault("hang_after", endpoint=INFO)
-        venue = kit.venue()
-        with pytest.raises(TransientError):
-            await venue.connect()
-        kit.server.remove_fault(fault)
+async def test_te57_a13_prices_are_told_with_their_age(kit: Bench) -> None:
+    kit.server.pin(BTCUSDT="60000", ETHUSDT="3000")
+    await kit.market.fetch_instruments()
+    before = kit.clock.now_ms()
+    found = await kit.market.fetch_tickers([BTC, ETH, "NOPEUSDT"])
+    fields = kit.profile.ticker
+    kit.market._prices = ([], 0, -10_000)  # forget what was read
+    broken = kit.break_at(kit.words.tickers, "fields", values={fields.mark or fields.last: ""})
+    unknown = await kit.market.fetch_tickers([BTC])
+    kit.server.remove_fault(broken)
+    kit.market._prices = ([], 0, -10_000)
+    kit.break_at(kit.words.tickers, "garbage")
 
-        assert (await venue.connect()).margin_mode == "cross"
+    assert set(found) == {BTC, ETH}
+    assert before <= found[BTC].read_at_ms <= kit.clock.now_ms()
+    assert [found[s].mark_price for s in (BTC, ETH)] == [Decimal(60_000), Decimal(3_000)]
+    bid, ask = found[BTC].bid_price, found[BTC].ask_price
+    assert bid is not None
+    assert ask is not None
+    assert bid <= 60_000 < ask
+    assert unknown == {}
+    with pytest.raises(TransientError):
+        await kit.market.fetch_tickers([BTC])
+    kit.shows("Mark price", "told" if fields.mark else "middle of the book")
 
 
 @pytest.mark.parametrize("wrong_by_ms", [-4_000, 3_000])
-async def test_b18_the_venue_s_clock_is_used_where_ours_is_a_little_wrong(
+async def test_te58_b18_the_venue_s_clock_is_measured_and_used(
     kit: Bench, wrong_by_ms: int
 ) -> None:
     kit.clock.wrong_by_ms = wrong_by_ms
     venue = await kit.connected()
-    (outcome,) = await venue.place_orders([order()])
+    (outcome,) = await venue.place_orders([kit.order()])
+    off_ms = abs(kit.market.server_clock.offset_ms + wrong_by_ms)
+    kit.market.server_clock.doubt()
+    told = "time" if kit.profile.server_time_ms else ""
+    kit.break_at(kit.words.time, "fields", values=_no_time(kit))
+    (unmeasured,) = await venue.place_orders([kit.order("te02")])
 
     assert isinstance(outcome, PlacedOrder)
-    assert abs(kit.market.server_clock.offset_ms + wrong_by_ms) < 200
+    assert off_ms < (200 if told else 700)  # a Date header knows no milliseconds
+    assert isinstance(unmeasured, NotPlacedError) is bool(told)
+    kit.shows("Venue's clock", "asked" if told else "Date header")
 
 
 @pytest.mark.parametrize("wrong_by_ms", [-30_000, 30_000])
-async def test_b18_over_five_seconds_nothing_is_opened_but_reductions_go(
+async def test_te59_b18_over_five_seconds_nothing_is_opened_but_reductions_go(
     kit: Bench, wrong_by_ms: int
 ) -> None:
-    await (await kit.connected()).place_orders([order("te01")])
+    await kit.open(await kit.connected(), "0.01", client_id="te01")
     kit.clock.wrong_by_ms = wrong_by_ms
     kit.market.server_clock.doubt()
     venue = kit.venue()
     with pytest.raises(ClockSkewError, match="NTP"):
         await venue.connect()
     kit.server.forget_requests()
-    found = await venue.place_orders([order("te02"), order("te03", "-0.01", reduce_only=True)])
+    found = await venue.place_orders(
+        [kit.order("te02"), kit.order("te03", "-0.01", reduce_only=True)]
+    )
 
     assert [type(one) for one in found] == [ClockSkewError, PlacedOrder]
-    assert kit.paths() == [CREATE]
+    assert [one.client_id for one in kit.on_the_wire()] == ["te03"]
     assert kit.size() == 0
 
 
-async def test_a15_a_hedge_mode_account_is_told_at_connect(kit: Bench) -> None:
+async def test_te60_b18_a_refused_timestamp_is_measured_anew(kit: Bench) -> None:
     venue = await kit.connected()
-    client = venue._raw()
-    await client.set_position_mode(True)  # type: ignore[attr-defined] # ccxt's, by hand
+    await venue.set_margin_mode(BTC, "cross")
+    kit.server.forget_requests()
+    code = kit.words.codes["clock"]
+    kit.break_orders("refuse", count=1, code=code, text="timestamp")
+    (first,) = await venue.place_orders([kit.order("te01")])
+    (second,) = await venue.place_orders([kit.order("te01")])
+    create, time, positions = (
+        door.path for door in (kit.words.create, kit.words.time, kit.words.positions)
+    )
 
-    assert (await venue.connect()).is_hedged is True
+    assert isinstance(first, ClockSkewError)
+    assert isinstance(second, PlacedOrder)
+    assert kit.paths() == [create, time, create]
+    kit.server.forget_requests()
+    kit.break_at(kit.words.positions, "refuse", count=1, code=code, text="timestamp")
+    assert (await venue.fetch_positions()).size_lots(BTC) == kit.size()
+    assert kit.paths() == [positions, time, positions]
 
 
-async def test_a_wrong_secret_parks_the_account(kit: Bench) -> None:
-    venue = kit.venue(api_secret="WRONG")
-    with pytest.raises(CredentialsError, match="secret"):
-        await venue.connect()
-
-
-async def test_b17_a_ban_at_connect_is_told_with_its_length(kit: Bench) -> None:
-    kit.server.add_fault("ip_ban", endpoint=TIME)
-    with pytest.raises(RateLimitedError) as caught:
-        await kit.venue().connect()
-
-    assert caught.value.retry_after_s == 600
-
-
-async def test_b18_a_clock_that_was_set_wrong_meanwhile_opens_nothing_more(kit: Bench) -> None:
+async def test_te61_b18_a_clock_that_was_set_wrong_meanwhile_opens_nothing(kit: Bench) -> None:
     venue = await kit.connected()
-    kit.clock.wrong_by_ms = -60_000
-    (first,) = await venue.place_orders([order("te01")])
-    (second,) = await venue.place_orders([order("te02")])
+    await venue.set_margin_mode(BTC, "cross")
+    kit.server.forget_requests()
+    window_s = kit.profile.request_window_s
+    # a venue's times may lie back on purpose, where they are nonces too
+    kit.clock.wrong_by_ms = -(window_s - 2) * 1000 + kit.profile.time_slack_ms
+    (within,) = await venue.place_orders([kit.order("te01")])
+    kit.clock.wrong_by_ms = -(window_s + 6) * 1000
+    (first,) = await venue.place_orders([kit.order("te02")])
+    (second,) = await venue.place_orders([kit.order("te03")])
 
+    assert isinstance(within, PlacedOrder)
     assert [type(first), type(second)] == [ClockSkewError, ClockSkewError]
-    assert kit.paths() == [CREATE, TIME]  # refused by the venue, then by us
-    assert kit.size() == 0
+    assert kit.paths()[1:] == [kit.words.create.path, kit.words.time.path]  # the venue's, then ours
+    assert kit.coins() == Decimal("0.01")
+    kit.shows("A request is valid for", f"{window_s} s")
 
 
-async def test_b18_a_reply_without_a_time_is_an_error(kit: Bench) -> None:
-    kit.server.add_fault("fields", endpoint=TIME, values={"time": "soon"})
-    with pytest.raises(TransientError):
-        await kit.venue().connect()
+async def test_te71_b21_a_venue_that_hangs_at_connect_holds_up_nobody(exchange: str) -> None:
+    async with bench(exchange, timeout_s=0.4) as hung, bench(exchange) as sound:
+        fault = hung.break_at(hung.words.instruments, "hang_after")
+        starting = [hung.venue(name) for name in NAMES]
+        waiting = asyncio.gather(*(v.connect() for v in starting), return_exceptions=True)
+        venue = await sound.connected()
+        (outcome,) = await venue.place_orders([sound.order()])
+        errors = await waiting
+
+        assert isinstance(outcome, PlacedOrder)
+        assert all(isinstance(error, TransientError) for error in errors)
+        assert hung.to(hung.words.instruments) <= 2  # five accounts, one attempt
+        hung.server.remove_fault(fault)
+        hung.later(6)
+        await starting[0].connect()
 
 
-async def test_an_order_before_the_instruments_are_known_is_not_placed(kit: Bench) -> None:
+@pytest.mark.parametrize("door", ["instruments", "time"])
+async def test_te72_an_order_before_the_venue_is_known_is_not_placed(kit: Bench, door: str) -> None:
     venue = kit.venue()
-    kit.server.add_fault("garbage", endpoint=INSTRUMENTS)
-    (outcome,) = await venue.place_orders([order()])
-
-    assert type(outcome) is NotPlacedError
-    assert kit.server.requests(CREATE) == []
-
-
-@pytest.mark.parametrize("kind", ["ip_ban", "garbage", "maintenance"])
-async def test_placing_never_raises_whatever_keeps_it_from_the_time(kit: Bench, kind: str) -> None:
-    venue = await kit.connected()
-    kit.market.server_clock.doubt()
-    kit.server.add_fault(kind, endpoint=TIME)
-    (outcome,) = await venue.place_orders([order()])
+    kit.break_at(getattr(kit.words, door), "http", status=502)
+    (outcome,) = await venue.place_orders([kit.order()])
 
     assert isinstance(outcome, NotPlacedError)
-    assert kit.server.requests(CREATE) == []
+    assert kit.on_the_wire() == []
 
 
-async def test_closing_ends_a_reading_on_its_way() -> None:
-    async with bench() as kit:
-        kit.server.add_fault("hang_after", endpoint=INSTRUMENTS)
-        connecting = asyncio.create_task(kit.venue().connect())
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(connecting), 0.2)
-        await kit.market.close()
-        await asyncio.gather(connecting, return_exceptions=True)
+async def test_te73_a_demo_account_goes_to_the_venue_s_demo(kit: Bench) -> None:
+    account = account_of(exchange=kit.exchange, environment="demo")
+    hosts = set()
+    shown = {"demo_trading": "demo trading", "sandbox": "demo host"}.get(kit.profile.demo, "no")
+    if shown == "no":
+        with pytest.raises(ConfigError, match="no demo"):
+            address_of(account)
+    else:
+        for address in (Address(), address_of(account)):
+            client = open_market(kit.exchange, address, kit.transport).make_client({})
+            hosts.add(str(client.urls["api"]))  # type: ignore[attr-defined] # ccxt's
+            await client.close()
+        assert len(hosts) == 2
 
-        assert connecting.done()
+    kit.shows("Demo accounts", shown)
+
+
+async def test_te74_a_copy_trading_account_is_traded_apart(kit: Bench) -> None:
+    ordinary = await kit.connected()
+    has_them = kit.profile.copy_trading is not None
+    if has_them:
+        venue = await kit.connected(copy_trading=True)
+        (placed,) = await venue.place_orders([kit.order("te01", "0.02")])
+        held, apart = await venue.fetch_positions(), await ordinary.fetch_positions()
+        state = await venue.fetch_order(BTC, "te01")
+
+        assert isinstance(placed, PlacedOrder)
+        assert held.size_lots(BTC) == kit.words.lots(BTC, "0.02")
+        assert state is not None
+        assert state.status is OrderStatus.FILLED
+        assert apart.size_lots(BTC) == kit.size() == 0
+    else:
+        with pytest.raises(ConfigError, match="copy_trading"):
+            kit.venue(copy_trading=True)
+
+    kit.shows("Copy-trading accounts", "yes" if has_them else "no")
+
+
+async def test_closing_ends_a_reading_on_its_way(kit: Bench) -> None:
+    kit.break_at(kit.words.instruments, "hang_after")
+    connecting = asyncio.create_task(kit.venue().connect())
+    await until(lambda: kit.to(kit.words.instruments))
+    await kit.market.close()
+    await asyncio.gather(connecting, return_exceptions=True)
+
+    assert connecting.done()
 
 
 async def test_a_closed_venue_opens_again(kit: Bench) -> None:
@@ -279,9 +322,6 @@ async def test_a_closed_venue_opens_again(kit: Bench) -> None:
     assert (await venue.fetch_positions()).positions == {}
 
 
-async def test_a_hundred_reads_share_the_pool_s_session(kit: Bench) -> None:
-    venues = [await kit.connected(name) for name in NAMES]
-    await asyncio.gather(*(v.fetch_positions() for v in venues for _ in range(8)))
-    sessions = {id(v._raw().session) for v in venues}  # type: ignore[attr-defined] # ccxt's
-
-    assert sessions == {id(kit.transport.pool.session)}
+def _no_time(kit: Bench) -> dict[str, object]:
+    path = kit.profile.server_time_ms
+    return {path[-1]: "soon"} if path else {}

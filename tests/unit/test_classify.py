@@ -1,11 +1,8 @@
-"""What a failed call means for what we do next: a table over every known answer of Bybit."""
-
-import re
-from pathlib import Path
+"""What a failed call means for what we do next: a table over every known answer of each venue."""
 
 import pytest
 
-from account_processors.bybit import PROFILE
+from account_processors import venue_profiles
 from account_processors.transport.classify import (
     KEY_REMEDIES,
     Failure,
@@ -15,73 +12,29 @@ from account_processors.transport.classify import (
     scrub,
 )
 from core.errors import (
-    ClockSkewError,
     CredentialsError,
     MaintenanceError,
     NotPlacedError,
     RateLimitedError,
     RejectedError,
     TradeEngineError,
-    TransientError,
     UnknownOutcomeError,
 )
+from tests.unit.recorded_answers import RECORDED, Answer, body, in_rows, recorded_answers, table
 
-RECORDED = Path(__file__).resolve().parents[3] / "shared/data/ccxt_recorded/errors.txt"
-
-# code, text, what ccxt makes of it, and what a write's answer means to us
-CODES: list[tuple[str, str, str, type[TradeEngineError], str]] = [
-    ("10001", "params error: Qty invalid", "BadRequest", RejectedError, "other"),
-    ("10001", "position idx not match position mode", "BadRequest", RejectedError, "mode"),
-    ("10002", "please check your server timestamp", "InvalidNonce", ClockSkewError, ""),
-    ("10003", "API key is invalid.", "AuthenticationError", CredentialsError, ""),
-    ("10004", "error sign! origin_string[...]", "AuthenticationError", CredentialsError, ""),
-    ("10005", "Permission denied", "PermissionDenied", CredentialsError, ""),
-    ("10006", "Too many visits.", "RateLimitExceeded", RateLimitedError, ""),
-    ("10010", "Unmatched IP", "PermissionDenied", CredentialsError, ""),
-    ("10014", "Invalid duplicate request", "BadRequest", UnknownOutcomeError, ""),
-    ("10016", "Internal server error", "ExchangeError", UnknownOutcomeError, ""),
-    ("10018", "Exceeded IP rate limit", "RateLimitExceeded", RateLimitedError, ""),
-    ("10024", "The product is not available", "PermissionDenied", CredentialsError, ""),
-    ("10027", "Transactions are banned.", "PermissionDenied", CredentialsError, ""),
-    ("10028", "only unified account users", "PermissionDenied", CredentialsError, ""),
-    ("10029", "The requested symbol is invalid", "PermissionDenied", RejectedError, "symbol"),
-    ("33004", "Your api key has expired.", "AuthenticationError", CredentialsError, ""),
-    ("110001", "Order does not exist", "OrderNotFound", RejectedError, "not_found"),
-    ("110003", "Order price exceeds the range", "InvalidOrder", RejectedError, "price"),
-    ("110004", "Wallet balance is insufficient", "InsufficientFunds", RejectedError, "margin"),
-    ("110007", "ab not enough for new order", "InsufficientFunds", RejectedError, "margin"),
-    ("110012", "Insufficient available balance", "InsufficientFunds", RejectedError, "margin"),
-    ("110013", "leverage: risk limit", "BadRequest", RejectedError, "risk_limit"),
-    ("110017", "reduce-only rule", "InvalidOrder", RejectedError, "nothing_to_reduce"),
-    ("110020", "more than 500 active orders", "InvalidOrder", RejectedError, "other"),
-    ("110025", "Position mode has not been modified", "NoChange", UnknownOutcomeError, ""),
-    ("110026", "margin mode not modified", "MarginModeAlreadySet", UnknownOutcomeError, ""),
-    ("110028", "existing positions/orders", "BadRequest", RejectedError, "mode"),
-    ("110024", "existing position", "BadRequest", RejectedError, "mode"),
-    ("110043", "leverage not modified", "BadRequest", UnknownOutcomeError, ""),
-    ("110044", "Insufficient available margin", "InsufficientFunds", RejectedError, "margin"),
-    ("110045", "Wallet balance is insufficient", "InsufficientFunds", RejectedError, "margin"),
-    ("110072", "OrderLinkedID is duplicate", "InvalidOrder", RejectedError, "duplicate_id"),
-    ("110074", "This contract is not live", "ExchangeError", RejectedError, "symbol"),
-    ("110090", "The risk limit exceeded", "ExchangeError", RejectedError, "risk_limit"),
-    ("110092", "expect Rising", "InvalidOrder", RejectedError, "price"),
-    ("110094", "minimum order value 5USDT", "InvalidOrder", RejectedError, "size"),
-    ("110126", "x", "ExchangeError", UnknownOutcomeError, ""),
-    ("100028", "unified account users", "PermissionDenied", CredentialsError, ""),
-    ("3400045", "Set margin mode failed", "ExchangeError", RejectedError, "mode"),
-    ("3400214", "Server error, try again later", "ExchangeError", UnknownOutcomeError, ""),
-    ("170131", "Balance insufficient.", "InsufficientFunds", RejectedError, "margin"),
-    ("182107", "unknown code", "ExchangeError", UnknownOutcomeError, ""),
-]
+PROFILES = venue_profiles()
+ANSWERS = [pytest.param(*row, id=f"{row[0].venue}-{row[0].label[:40]}") for row in table()]
 
 
-def body(code: str, text: str) -> str:
-    return f'bybit {{"retCode":{code},"retMsg":"{text}","result":{{}},"retExtInfo":{{}},"time":1}}'
+def said(code: str, text: str) -> str:
+    """An answer of one venue, where any would do."""
+    return body("bybit", code, text)
 
 
 def judged(
     text: str,
     *names: str,
+    venue: str = "bybit",
     is_write: bool = True,
     status: int | None = 200,
     has_left: bool = True,
@@ -96,64 +49,67 @@ def judged(
         retry_after_s=retry_after_s,
         secrets=("MYKEY1234", "MYSECRET99"),
     )
-    return classify(failure, PROFILE)
+    return classify(failure, PROFILES[venue])
 
 
-@pytest.mark.parametrize(("code", "text", "name", "kind", "reason"), CODES)
-def test_each_code_on_a_write_says_what_to_do_next(
-    code: str, text: str, name: str, kind: type[TradeEngineError], reason: str
-) -> None:
-    error = judged(body(code, text), name).error
+@pytest.mark.parametrize(("answer", "write", "read"), ANSWERS)
+def test_each_recorded_answer_says_what_to_do_next(answer: Answer, write: str, read: str) -> None:
+    if not answer.raised:  # ccxt passes it on: the reply itself is looked at
+        assert (write, read) == ("looked at", "looked at")
+        return
 
-    assert type(error) is kind
-    if isinstance(error, RejectedError):
-        assert (error.kind, error.code) == (reason, code)
-
-
-@pytest.mark.parametrize(("code", "text", "name", "kind", "reason"), CODES)
-def test_no_code_on_a_read_says_that_there_is_nothing(
-    code: str, text: str, name: str, kind: type[TradeEngineError], reason: str
-) -> None:
-    assert reason is not None
-    error = judged(body(code, text), name, is_write=False).error
-
-    same = kind in {CredentialsError, RateLimitedError}
-    assert type(error) is (kind if same else TransientError)
+    assert answer.means(is_write=True) == write
+    assert answer.means(is_write=False) == read
 
 
-def test_the_table_covers_every_recorded_answer() -> None:
+def test_a_refusal_is_only_ever_a_venue_s_own_known_word() -> None:
+    """The rule that decides money, over the whole table and codes that nobody described."""
+    for answer, write, _ in table():
+        code, text = said_by(answer.text, PROFILES[answer.venue])
+        is_known = PROFILES[answer.venue].meaning(code, text) is not None
+        assert is_known or not write.startswith("refused"), answer
+    for venue, profile in PROFILES.items():
+        for code in ("424242", "1", "-7"):
+            is_known = profile.meaning(code) is not None
+            names = ("InvalidOrder", "InsufficientFunds", "ExchangeError")
+            error = judged(body(venue, code), *names, venue=venue).error
+            assert is_known or type(error) is UnknownOutcomeError, (venue, code)
+
+
+def test_no_answer_to_a_read_is_a_refusal_or_says_that_there_is_nothing() -> None:
+    allowed = ("transient", "credentials", "limited", "maintenance", "looked at")
+
+    assert [read for _, _, read in table() if not read.startswith(allowed)] == []
+
+
+def test_the_table_covers_every_recorded_answer_of_every_venue() -> None:
     if not RECORDED.exists():
         pytest.skip("the recorded answers are not here")
-    lines = [line for line in RECORDED.read_text().splitlines() if line.startswith("bybit")]
-    form = re.compile(r"bybit +(\d{4,}) (.*?) {2,}HTTP (\d+) -> (\w+)")
-    seen = [found.groups() for line in lines if (found := form.match(line))]
-    table = {(code, name) for code, _, name, _, _ in CODES}
+    seen = list(recorded_answers())
+    lines = [line for line in RECORDED.read_text(encoding="utf-8").splitlines() if line.strip()]
 
-    assert len(seen) == 42
-    assert {(code, name) for code, _, _, name in seen} == table
-    for code, text, status, name in seen:
-        error = judged(body(code, text), name, status=int(status)).error
-        wanted = {kind for known, _, _, kind, _ in CODES if known == code}
-        assert type(error) in wanted, code
+    assert len(seen) == len(lines)
+    assert [answer for answer, _, _ in table()] == seen
+    assert {answer.venue for answer in seen} == set(PROFILES)
 
 
 @pytest.mark.parametrize("quoted", ["110043", '"110043"', ' "110043"'])
 def test_a17_a_code_is_found_quoted_or_not(quoted: str) -> None:
     text = f'bybit {{"retCode":{quoted},"retMsg":"leverage not modified"}}'
 
-    assert said_by(text, PROFILE) == ("110043", "leverage not modified")
+    assert said_by(text, PROFILES["bybit"]) == ("110043", "leverage not modified")
     assert judged(text, "BadRequest").meaning == "already_so"
 
 
 @pytest.mark.parametrize(
     ("text", "status", "retry_after_s", "wait_s", "limits"),
     [
-        pytest.param(body("10006", "Too many visits"), 200, 3, 3, "group", id="b17-header-reset"),
-        pytest.param(body("10006", "Too many visits"), 200, None, 1, "group", id="b17-no-header"),
-        pytest.param(body("10018", "Exceeded IP limit"), 200, None, 1, "ip", id="b17-ip"),
+        pytest.param(said("10006", "Too many visits"), 200, 3, 3, "group", id="b17-header-reset"),
+        pytest.param(said("10006", "Too many visits"), 200, None, 1, "group", id="b17-no-header"),
+        pytest.param(said("10018", "Exceeded IP limit"), 200, None, 1, "ip", id="b17-ip"),
         pytest.param("RateLimitExceeded: access too frequent", 403, None, 600, "ip", id="b17-ban"),
         pytest.param("RateLimitExceeded: nginx forbidden", 403, None, 60, "ip", id="b17-403"),
-        pytest.param(body("10006", "Too many"), 403, None, 60, "ip", id="b17-403-with-code"),
+        pytest.param(said("10006", "Too many"), 403, None, 60, "ip", id="b17-403-with-code"),
         pytest.param("RateLimitExceeded: slow down", 429, 7, 7, "ip", id="b17-429-retry-after"),
         pytest.param("RateLimitExceeded: slow down", 429, None, 1, "ip", id="b17-429"),
     ],
@@ -177,11 +133,11 @@ def test_b17_a_refusal_for_the_rate_was_not_placed_and_says_how_long_to_wait(
         pytest.param("ExchangeNotAvailable", ("ExchangeNotAvailable",), None, id="reset"),
         pytest.param("<html>Bad gateway", ("ExchangeNotAvailable",), 502, id="502"),
         pytest.param("<html>Unavailable", ("ExchangeNotAvailable",), 503, id="503"),
-        pytest.param(body("0", "OK"), ("ExchangeNotAvailable",), 500, id="500-with-success"),
-        pytest.param(body("110007", "no"), ("ExchangeNotAvailable",), 500, id="500-with-code"),
+        pytest.param(said("0", "OK"), ("ExchangeNotAvailable",), 500, id="500-with-success"),
+        pytest.param(said("110007", "no"), ("ExchangeNotAvailable",), 500, id="500-with-code"),
         pytest.param("TypeError: None", ("TypeError", "Exception"), 200, id="parser"),
         pytest.param("system under maintenance", ("OnMaintenance",), 200, id="words-only"),
-        pytest.param(body("555", "who knows"), ("ExchangeError",), 200, id="unknown-code"),
+        pytest.param(said("555", "who knows"), ("ExchangeError",), 200, id="unknown-code"),
     ],
 )
 def test_a_write_is_unknown_unless_the_venue_s_own_word_refuses_it(
@@ -212,7 +168,7 @@ def test_a_write_that_never_left_was_certainly_not_placed(
         pytest.param("<html>Unavailable", ("ExchangeNotAvailable",), 503, id="503"),
         pytest.param("x", ("OnMaintenance", "ExchangeNotAvailable"), 200, id="class"),
         pytest.param(
-            body("10016", "Server under maintenance"), ("ExchangeError",), 200, id="words"
+            said("10016", "Server under maintenance"), ("ExchangeError",), 200, id="words"
         ),
     ],
 )
@@ -228,21 +184,48 @@ def test_a_country_that_is_not_served_parks_the_account() -> None:
     assert type(judged(text, "RateLimitExceeded", status=403).error) is CredentialsError
 
 
-@pytest.mark.parametrize("meaning", sorted(KEY_REMEDIES))
-def test_a_refused_key_says_the_remedy_and_never_quotes_the_request(meaning: str) -> None:
-    codes = [codes for name, codes in PROFILE.codes.items() if name == meaning]
-    for code in codes[0].split():
-        error = judged(body(code, "origin_string[1MYKEY12345000qty=1]"), "ExchangeError").error
+@pytest.mark.parametrize("venue", PROFILES)
+def test_a_refused_key_says_the_remedy_and_never_quotes_the_request(venue: str) -> None:
+    told = {m: codes for m, codes in PROFILES[venue].codes.items() if m in KEY_REMEDIES}
+    for meaning, codes in told.items():
+        for code in codes.split():
+            text = body(venue, code, "origin_string[1MYKEY12345000qty=1]")
+            error = judged(text, "ExchangeError", venue=venue).error
 
-        assert isinstance(error, CredentialsError)
-        assert KEY_REMEDIES[meaning] in str(error)
-        assert "credentials.json" in str(error)
-        assert "MYKEY" not in str(error)
-        assert "origin" not in str(error)
+            assert isinstance(error, CredentialsError)
+            assert KEY_REMEDIES[meaning] in str(error)
+            assert "credentials.json" in str(error)
+            assert "MYKEY" not in str(error)
+            assert "origin" not in str(error)
+    assert {"key", "signature", "permission", "ip"} <= set(told)
+
+
+@pytest.mark.parametrize("venue", PROFILES)
+@pytest.mark.parametrize(("status", "code"), [(500, ""), (502, "margin"), (504, "success")])
+def test_a_server_error_leaves_a_write_unknown_whatever_it_says(
+    venue: str, status: int, code: str
+) -> None:
+    profile = PROFILES[venue]
+    told = profile.codes["margin"].split()[0] if code == "margin" else profile.success[1]
+    text = body(venue, told) if code and told.isdigit() else "<html>"
+
+    assert type(judged(text, "x", venue=venue, status=status).error) is UnknownOutcomeError
+
+
+@pytest.mark.parametrize("venue", [name for name, one in PROFILES.items() if one.order_rows])
+def test_a_reason_in_the_rows_is_found_under_an_envelope_of_success(venue: str) -> None:
+    profile = PROFILES[venue]
+    code = profile.codes["margin"].split()[0]
+    outer = profile.success[1] if profile.success[1].isdigit() else "0"
+    error = judged(in_rows(venue, outer, [code]), "InsufficientFunds", venue=venue).error
+
+    assert isinstance(error, RejectedError)
+    assert (error.kind, error.code) == ("margin", code)
+    assert type(judged(in_rows(venue, outer, []), "x", venue=venue).error) is UnknownOutcomeError
 
 
 def test_a15_a_hedge_mode_refusal_says_what_to_do_about_it() -> None:
-    error = judged(body("10001", "position idx not match position mode"), "BadRequest").error
+    error = judged(said("10001", "position idx not match position mode"), "BadRequest").error
 
     assert isinstance(error, RejectedError)
     assert error.kind == "mode"
@@ -253,15 +236,9 @@ def test_c2_no_key_or_signature_in_any_error_text() -> None:
     signature = "4ba497281730b7d1aa8f9153cb8a98cf55a0ac454d603c6a4871b1ea312ad073"
     text = f"RequestTimeout: POST key=MYKEY1234 sign={signature} origin_string[55MYKEY1234x] y"
 
-    said = scrub(text, ("MYKEY1234", "MYSECRET99"))
+    shown = scrub(text, ("MYKEY1234", "MYSECRET99"))
 
-    assert "MYKEY" not in said
-    assert signature not in said
-    assert "origin_string" not in said
-    assert said.endswith("y")
-
-
-def test_no_code_of_bybit_has_two_meanings() -> None:
-    codes = [code for codes in PROFILE.codes.values() for code in codes.split()]
-
-    assert len(codes) == len(set(codes))
+    assert "MYKEY" not in shown
+    assert signature not in shown
+    assert "origin_string" not in shown
+    assert shown.endswith("y")

@@ -1,5 +1,7 @@
-"""What ccxt puts on the wire is what was asked for, to the last digit."""
+"""What ccxt puts on the wire is what was asked for, to the last digit, on every venue."""
 
+import asyncio
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -7,20 +9,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_processors.bybit import PROFILE
+from account_processors import venue_profiles
 from account_processors.transport.caller import Written
 from account_processors.transport.ccxt_loading import load
 from account_processors.transport.placing import inexact, outcome, outcomes, unified_order
+from account_processors.transport.profile import Profile
 from core.errors import RejectedError, UnknownOutcomeError
 from core.model import OrderRequest, PlacedOrder
+from tests.venues import WORDS
 
 SYMBOL = "X/USDT:USDT"
-LOADED = load("bybit")
-STEPS = ["1000", "10", "1", "0.5", "0.1", "0.05", "0.01", "0.001", "0.0001", "0.00001", "0.000001"]
+PROFILES = venue_profiles()
+ALL = pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+TICKS = ["1000", "10", "1", "0.5", "0.1", "0.05", "0.01", "0.001", "0.0001", "0.00001", "0.000001"]
+WHOLE = ["1", "10", "1000"]
+FIELDS = {  # size and price in the body, and the steps that the venue has
+    "bybit": ("qty", "price", TICKS),
+    "blofin": ("size", "price", TICKS),
+    "kucoin": ("size", "price", WHOLE),
+    "mexc": ("vol", "price", WHOLE),
+}
 
 
-def client_of(step: str, tick: str) -> Any:
-    client = LOADED.venue_class({"enableRateLimit": False})
+class SentError(Exception):
+    """What would have left; nothing does."""
+
+    def __init__(self, body: str) -> None:
+        super().__init__(body)
+        self.body: dict[str, Any] = json.loads(body, parse_float=Decimal)
+
+
+def client_of(profile: Profile, step: str, tick: str) -> Any:
+    credentials = dict.fromkeys(profile.credentials, "x")
+    loaded = load(profile.ccxt_id)
+    client = loaded.venue_class(
+        {"enableRateLimit": False, "options": dict(profile.options), **credentials}
+    )
     row = {
         "id": "XUSDT", "symbol": SYMBOL, "base": "X", "quote": "USDT", "settle": "USDT",
         "type": "swap", "spot": False, "swap": True, "linear": True, "inverse": False,
@@ -29,7 +53,19 @@ def client_of(step: str, tick: str) -> Any:
         "limits": {}, "info": {},
     }  # fmt: skip
     client.set_markets([row])
+
+    async def fetch(_url: str, _method: str, _headers: object, body: str) -> object:
+        raise SentError(body)
+
+    client.fetch = fetch
     return client
+
+
+def sent(client: Any, words: dict[str, object]) -> dict[str, Any]:
+    """The body that would have left."""
+    with pytest.raises(SentError) as caught:
+        asyncio.run(client.create_order(**words))
+    return caught.value.body
 
 
 def order_of(size: Decimal, price: Decimal | None = None, **changes: Any) -> OrderRequest:
@@ -45,73 +81,89 @@ def order_of(size: Decimal, price: Decimal | None = None, **changes: Any) -> Ord
     )
 
 
+@ALL
 @given(
-    step=st.sampled_from(STEPS),
-    tick=st.sampled_from(STEPS),
+    data=st.data(),
+    tick=st.sampled_from(TICKS),
     lots=st.integers(-(10**7), 10**7).filter(bool),
     ticks=st.integers(1, 10**8),
     zeros=st.integers(0, 3),
 )
 def test_b14_sizes_and_prices_reach_the_wire_exactly(
-    step: str, tick: str, lots: int, ticks: int, zeros: int
+    profile: Profile, data: st.DataObject, tick: str, lots: int, ticks: int, zeros: int
 ) -> None:
-    client = client_of(step, tick)
+    size_field, price_field, steps = FIELDS[profile.exchange]
+    step = data.draw(st.sampled_from(steps))
+    client = client_of(profile, step, tick)
     size, price = Decimal(step) * lots, Decimal(tick) * ticks
     padded = Decimal(format(size, "f") + ("" if "." in format(size, "f") else ".") + "0" * zeros)
     order = order_of(padded, price)
 
-    assert inexact(order, SYMBOL, client, LOADED.base_error) is None
-    words = unified_order(order, SYMBOL, PROFILE)
-    sent = client.create_order_request(
-        words["symbol"],
-        words["type"],
-        words["side"],
-        words["amount"],
-        words["price"],
-        words["params"],
-    )
-    assert isinstance(sent["qty"], str)
-    assert isinstance(sent["price"], str)
-    assert Decimal(sent["qty"]) == abs(size)
-    assert Decimal(sent["price"]) == price
-    assert "E" not in sent["qty"] + sent["price"].upper()
-    assert sent["side"] == ("Buy" if lots > 0 else "Sell")
+    assert inexact(order, SYMBOL, client, load(profile.ccxt_id).base_error) is None
+    words = unified_order(order, SYMBOL, profile)
+    body = sent(client, words)
+    assert Decimal(str(body[size_field])) == abs(size)
+    assert Decimal(str(body[price_field])) == price
+    assert words["side"] == ("buy" if lots > 0 else "sell")
 
 
-@pytest.mark.parametrize("size", ["0.0123", "0.0001", "0", "-0.0015"])
-def test_a_size_that_ccxt_would_change_is_refused_before_it_is_sent(size: str) -> None:
-    refusal = inexact(order_of(Decimal(size)), SYMBOL, client_of("0.001", "0.1"), LOADED.base_error)
+@ALL
+@pytest.mark.parametrize("part", ["1.23", "0.1", "0", "-1.5"])
+def test_a_size_that_ccxt_would_change_is_refused_before_it_is_sent(
+    profile: Profile, part: str
+) -> None:
+    step = FIELDS[profile.exchange][2][-1]
+    client = client_of(profile, step, "0.1")
+    size = Decimal(step) * Decimal(part)
+    refusal = inexact(order_of(size), SYMBOL, client, load(profile.ccxt_id).base_error)
 
     assert refusal is not None
     assert refusal.kind == "size"
 
 
-def test_a_price_that_ccxt_would_round_is_refused_before_it_is_sent() -> None:
-    order = order_of(Decimal("0.01"), Decimal("100.05"))
-    refusal = inexact(order, SYMBOL, client_of("0.001", "0.1"), LOADED.base_error)
+@ALL
+def test_a_price_that_ccxt_would_round_is_refused_before_it_is_sent(profile: Profile) -> None:
+    order = order_of(Decimal(10), Decimal("100.05"))
+    client = client_of(profile, "1", "0.1")
+    refusal = inexact(order, SYMBOL, client, load(profile.ccxt_id).base_error)
 
     assert refusal is not None
     assert refusal.kind == "price"
 
 
-def test_a14_a_reduction_is_reduce_only_and_an_increase_is_not() -> None:
-    reduction = unified_order(order_of(Decimal(1), reduce_only=True), SYMBOL, PROFILE)
-    increase = unified_order(order_of(Decimal(1)), SYMBOL, PROFILE)
+@ALL
+def test_a14_a_reduction_is_reduce_only_and_an_increase_is_not(profile: Profile) -> None:
+    bodies = {
+        is_reduction: sent(
+            client_of(profile, "1", "0.1"),
+            unified_order(order_of(Decimal(1), reduce_only=is_reduction), SYMBOL, profile),
+        )
+        for is_reduction in (True, False)
+    }
+    fields = profile.order
+    # said by a flag of its own, or by the number of the side
+    said = {k: str(body.get(fields.reduce_only, "")).lower() for k, body in bodies.items()}
 
-    assert reduction["params"] == {"clientOrderId": "te1", "reduceOnly": True}
-    assert increase["params"] == {"clientOrderId": "te1"}
+    assert said[True] in fields.reduces
+    assert said[False] not in fields.reduces
 
 
-def test_a22_a_limit_order_is_immediate_or_cancel() -> None:
-    words = unified_order(order_of(Decimal(-1), Decimal("9.5")), SYMBOL, PROFILE)
+@ALL
+def test_a22_a_limit_order_is_immediate_or_cancel(profile: Profile) -> None:
+    order = order_of(Decimal(-1), Decimal("9.5"))
+    words = unified_order(order, SYMBOL, profile)
+    body = sent(client_of(profile, "1", "0.1"), words)
+    said = {str(value).upper() for value in body.values()}
 
-    assert (words["type"], words["side"], words["price"]) == ("limit", "sell", "9.5")
-    assert words["params"] == {"clientOrderId": "te1", "timeInForce": "IOC"}
+    assert (words["side"], words["price"]) == ("sell", "9.5")
+    assert "IOC" in said or body["type"] == 3  # a venue that numbers its order types
+    assert body[profile.order.client_id] == "te1"
 
 
 ONE, TWO = order_of(Decimal(1)), order_of(Decimal(2), client_id="te2")
 
 
+@ALL
 @pytest.mark.parametrize(
     "reply",
     [
@@ -122,24 +174,30 @@ ONE, TWO = order_of(Decimal(1)), order_of(Decimal(2), client_id="te2")
         pytest.param({"id": "x", "clientOrderId": "another", "info": {}}, id="another-order"),
     ],
 )
-def test_a5_a_reply_without_our_order_s_id_is_unknown(reply: object) -> None:
-    assert isinstance(outcome(ONE, reply, PROFILE), UnknownOutcomeError)
+def test_a5_a_reply_without_our_order_s_id_is_unknown(profile: Profile, reply: object) -> None:
+    assert isinstance(outcome(ONE, reply, profile), UnknownOutcomeError)
 
 
-def test_each_order_of_a_batch_has_its_own_outcome() -> None:
+@ALL
+def test_each_order_of_a_batch_has_its_own_outcome(profile: Profile) -> None:
+    code = WORDS[profile.exchange].codes["margin"]
+    told = {profile.batch_code: code, profile.batch_message: 'ab "not" enough'}
     reply = [
-        {"id": "x1", "clientOrderId": "te1", "info": {"orderId": "x1"}},
-        {"id": "", "info": {"code": 110007, "msg": 'ab "not" enough'}},
+        {"id": "x1", "clientOrderId": "te1", "info": {profile.order.order_id: "x1"}},
+        {"id": "", "info": told},
     ]
-    placed, refused = outcomes([ONE, TWO], Written(result=reply), PROFILE)
+    placed, refused = outcomes([ONE, TWO], Written(result=reply), profile)
 
     assert placed == PlacedOrder(client_id="te1", order_id="x1")
     assert isinstance(refused, RejectedError)
-    assert (refused.kind, refused.code) == ("margin", "110007")
+    assert (refused.kind, refused.code) == ("margin", code)
 
 
+@ALL
 @pytest.mark.parametrize("reply", [[], None, "x", [{"id": "x1"}], {"id": "x1"}])
-def test_a_batch_that_was_not_answered_in_full_is_unknown_as_a_whole(reply: object) -> None:
-    found = outcomes([ONE, TWO], Written(result=reply), PROFILE)
+def test_a_batch_that_was_not_answered_in_full_is_unknown_as_a_whole(
+    profile: Profile, reply: object
+) -> None:
+    found = outcomes([ONE, TWO], Written(result=reply), profile)
 
     assert [type(one) for one in found] == [UnknownOutcomeError, UnknownOutcomeError]
