@@ -162,9 +162,7 @@ class CcxtVenue:
             self._profile.cancel_param: self._orders.known_as(client_id),
         }
         cancel = implicit(client, endpoint.method)
-        written = await self._caller.write(
-            endpoint.group, Priority.REDUCE, lambda: cancel(self._profile.cancel_body(query))
-        )
+        written = await self._caller.write(endpoint.group, Priority.REDUCE, lambda: cancel(query))
         self._refuse_failure(written.envelope, f"cancel of {client_id}")
         for row in self._order_rows(written.envelope):
             found = refusal(row, self._profile)

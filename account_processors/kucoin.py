@@ -111,6 +111,7 @@ PROFILE = Profile(
     },
     resets_from_now=True,
     ip_silence_s=30,
+    silences_s={"200002": 10},
     request_window_s=5,
     batch_size=10,
     orders_bear_mode=True,

@@ -7,7 +7,7 @@ else happened to it (time-out, reset, 5xx, garbage, a code we do not know) leave
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -86,7 +86,10 @@ def classify(failure: Failure, profile: Profile) -> Verdict:
     code, message = said_by(failure.text, profile)
     meaning = None if code in ("", profile.success[1]) else profile.meaning(code, message)
     text = _describe(code, message, failure, profile)
-    limited = _rate_limit(meaning, failure, text, profile.ip_silence_s)
+    wait_s = failure.retry_after_s or profile.silences_s.get(code)
+    limited = _rate_limit(
+        meaning, replace(failure, retry_after_s=wait_s), text, profile.ip_silence_s
+    )
     if limited is not None:
         return limited
     if meaning in KEY_REMEDIES:

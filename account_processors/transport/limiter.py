@@ -208,7 +208,10 @@ class Limiter:
         if waiter.future.done():
             self._waiters.remove(waiter)
             return True
-        remaining_ms = max(b.remaining_ms(now_ms) for b in self._breakers_of(waiter.route))
+        remaining_ms = max(
+            *(b.remaining_ms(now_ms) for b in self._breakers_of(waiter.route)),
+            *(window.shut_for_ms(now_ms) for window, count in waiter.needs if count),
+        )
         if remaining_ms <= PATIENCE_MS:
             return False
         wait_s = math.ceil(remaining_ms / 1000)

@@ -197,7 +197,6 @@ class Profile:
     ioc_params: Mapping[str, object] = field(default_factory=lambda: {"timeInForce": "IOC"})
     holds_sides: bool = True  # False: accounts in hedge mode open nothing
     symbol_param: str = "symbol"
-    cancels_are_lists: bool = False  # the body of a cancel is a list
     server_time: Endpoint | None = None
     server_time_ms: tuple[str, ...] = ()  # path to the clock; () = the reply's Date header
     margin_mode: ModeRead | None = None  # account-wide; None = by symbol
@@ -220,14 +219,11 @@ class Profile:
     time_slack_ms: int = 0  # a process's times lie up to so much back, where they are nonces too
     resets_from_now: bool = False  # reset_ms is a span, not a time
     ip_silence_s: int = 1  # asked of an address that sent too much, where no header says it
+    silences_s: Mapping[str, int] = field(default_factory=dict)  # likewise, by code
     refusal: tuple[str, ...] = ()  # path in a reply of success; false or a list there is a no
     batch_code: str = "code"  # names in one order's row of a batch reply
     batch_message: str = "msg"
     docs: str = ""  # where the venue explains its keys
-
-    def cancel_body(self, query: Mapping[str, object]) -> object:
-        """Word a cancel as the venue's endpoint wants it."""
-        return [query] if self.cancels_are_lists else query
 
     def meaning(self, code: str, message: str = "") -> Meaning | None:
         """Tell what a code of this venue means; None = a code nobody described to us."""

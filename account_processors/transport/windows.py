@@ -82,6 +82,10 @@ class Window:
         """Let nothing through before `until_ms`: the venue said that its budget is used up."""
         self._shut_until_ms = max(self._shut_until_ms, until_ms)
 
+    def shut_for_ms(self, now_ms: int) -> int:
+        """Give how long it stays shut by the venue's own word; 0 = it is not."""
+        return max(0, self._shut_until_ms - now_ms)
+
     def changes_at_ms(self, now_ms: int) -> int | None:
         """Give the next moment at which more may fit by itself; None = it is empty."""
         self._forget(now_ms)

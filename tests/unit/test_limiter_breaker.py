@@ -140,10 +140,23 @@ def test_a_lower_limit_in_the_headers_is_taken_over() -> None:
 
 def test_a_used_up_budget_waits_for_the_reset_of_the_headers() -> None:
     async def scene(limiter: Limiter) -> None:
-        limiter.observe(POSITIONS, limit=10, remaining=0, reset_in_ms=3000)
+        limiter.observe(POSITIONS, limit=10, remaining=0, reset_in_ms=1500)
         await limiter.take(POSITIONS, READ)
 
-        assert now() >= 3000
+        assert now() >= 1500
+
+    played(scene)
+
+
+def test_b17_a_budget_that_is_used_up_for_long_is_told_and_not_waited_for() -> None:
+    async def scene(limiter: Limiter) -> None:
+        limiter.observe(POSITIONS, limit=10, remaining=0, reset_in_ms=30_000)
+        with pytest.raises(RateLimitedError) as told:
+            await limiter.take(POSITIONS, READ)
+
+        assert (now(), told.value.retry_after_s) == (0, 30)
+        await asyncio.sleep(30)
+        await limiter.take(POSITIONS, READ)
 
     played(scene)
 
