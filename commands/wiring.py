@@ -31,6 +31,7 @@ from core.orders_history import newest_rows
 from core.process.key_lease import key_lease
 from core.process.lease import Lease
 from core.process.logs import register_secret
+from core.process.loop_lag import LoopLag
 from core.process.service import Service
 from core.process.service_status import read_status
 from core.settings import AccountConfig, SettingsReader
@@ -100,6 +101,12 @@ class Engine:
             self.settings.accounts, self.open_account, self.events, self.clock, self.journal
         )
 
+        self.loop_lag = LoopLag(self.clock, self._tell_lag)
+
+    def _tell_lag(self, lag_ms: int) -> None:
+        text = f"the engine stood still for {lag_ms} ms: is this host overloaded?"
+        self.events.emit("loop_lag", text, severity="warning")
+
     def replay(self) -> None:
         """Rebuild the ledgers from the newest two orders journals."""
         rows, torn = newest_rows(self.home.state, "orders-")
@@ -152,9 +159,10 @@ class Engine:
 
     def status(self) -> dict[str, object]:
         """Say how the engine stands."""
-        return engine_status(
+        status = engine_status(
             self.executor, self.roster, self.events, self.control.read(), self.engine_id
         )
+        return {**status, "loop_lag_ms": self.loop_lag.worst_ms}
 
     async def close(self) -> None:
         """Give everything back."""
@@ -192,6 +200,7 @@ async def run_engine(service: Service) -> None:
 
     async def started() -> None:
         filling.add(asyncio.create_task(engine.roster.fill(engine.executor.add)))
+        filling.add(asyncio.create_task(engine.loop_lag.watch()))
         teller.tell()
         await service.ready()
 

@@ -50,6 +50,7 @@ def build_status(parts: StatusParts, now_ms: int) -> dict[str, Any]:
         "signal_age_s": _ages(engine, now_ms),
         "drift": _drift(accounts, engine.said.get("dead_band", DEFAULTS.dead_band)),
         "config_hash": engine.said.get("config_hash"),
+        "loop_lag_ms": engine.said.get("loop_lag_ms"),
         "alerts": _alerts(parts, now_ms),
         "services": {name: _service(part, now_ms) for name, part in parts.services.items()},
     }
