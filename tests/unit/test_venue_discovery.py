@@ -1,5 +1,6 @@
 """Venues are found by directory, and each states what ccxt and the port need."""
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -209,3 +210,18 @@ def test_an_order_may_be_taken_until_window_and_time_out_have_passed(
     seconds = PROFILES[name].request_window_s + timeout_s + 5
 
     assert venue.deadline_ms() == max(20_000, round(seconds * 1000))
+
+
+def test_what_venues_share_names_none_of_them() -> None:
+    shared = [FOLDER / "base.py", FOLDER / "__init__.py", *(FOLDER / "transport").glob("*.py")]
+    shared += (FOLDER.parent / "core").rglob("*.py")
+    named = [
+        f"{path.name}:{node.lineno}"
+        for path in shared
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Constant) and node.value in PROFILES)
+        or (isinstance(node, ast.Name) and node.id in PROFILES)
+    ]
+
+    assert len(shared) > 50
+    assert named == []
