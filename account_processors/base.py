@@ -31,6 +31,7 @@ from account_processors.transport.raw_client import Address, RawClient, implicit
 from account_processors.transport.rows import (
     dig,
     read_positions,
+    read_sides,
     rows_at,
     text,
 )
@@ -110,8 +111,9 @@ class CcxtVenue:
     async def fetch_positions(self) -> PositionsRead:
         """All positions; `began_at_ms` is taken when the request leaves, after the wait for it."""
         rows, began_at_ms = await self._rows(self._profile.positions, {}, "positions")
-        read = read_positions(rows, self._profile.position, self._market.symbol_of, began_at_ms)
-        self._modes.held = read.positions
+        fields, name_of = self._profile.position, self._market.symbol_of
+        read = read_positions(rows, fields, name_of, began_at_ms)
+        self._modes.held = read_sides(rows, fields, name_of)
         return read
 
     async def fetch_order(self, symbol: str, client_id: str) -> OrderState | None:
@@ -139,6 +141,7 @@ class CcxtVenue:
         if self._market.server_clock.is_stale:
             with suppress(TradeEngineError):  # told to each order that needs the time
                 await self._market.measure_clock()
+        await self._modes.settle_doubt()
         ready = await asyncio.gather(*(self._completed(order) for order in orders))
         results: dict[int, Outcome] = {
             place: found for place, found in enumerate(ready) if not isinstance(found, OrderRequest)
@@ -212,7 +215,7 @@ class CcxtVenue:
 
     def _learn(self, order: OrderRequest, result: Outcome) -> None:
         if isinstance(result, RejectedError) and result.kind == "mode":
-            self._modes.forget(order.symbol)
+            self._modes.doubt(order.symbol)
         elif isinstance(result, PlacedOrder):
             self._orders.note(result)
 

@@ -82,7 +82,7 @@ ORDINARY = Profile(
         "read": {},
     },
     codes={
-        "margin": "103003",
+        "margin": "103003 150004",
         "nothing_to_reduce": "102022 102005",
         "duplicate_id": "102002 102148 150003 152420",
         "price": "102064 102065 102066",
@@ -141,13 +141,13 @@ ORDINARY = Profile(
     open_orders=Endpoint("privateGetTradeOrdersPending", "read", {"limit": "100"}),
     order_lookup=(
         Endpoint("privateGetTradeOrderDetail", "read", is_object=True, is_null_absent=True),
-        Endpoint("privateGetTradeOrdersHistory", "read", {"limit": "100"}, is_filtered=False),
         Endpoint("privateGetTradeOrdersPending", "read", {"limit": "100"}, is_filtered=False),
+        Endpoint("privateGetTradeOrdersHistory", "read", {"limit": "100"}, is_filtered=False),
     ),
     lookup_param="clientOrderId",
     recent_orders=(
-        Endpoint("privateGetTradeOrdersHistory", "read", {"limit": "100"}),
         Endpoint("privateGetTradeOrdersPending", "read", {"limit": "100"}),
+        Endpoint("privateGetTradeOrdersHistory", "read", {"limit": "100"}),
     ),
     cancel=Endpoint("privatePostTradeCancelOrder", "cancel"),
     cancel_param="clientOrderId",
@@ -177,8 +177,8 @@ ORDINARY = Profile(
 )  # fmt: skip
 COPY = "privateGetCopytrading"
 COPY_ORDERS = (
-    Endpoint(f"{COPY}TradeOrdersHistory", "read", {"limit": "20"}, is_filtered=False),
     Endpoint(f"{COPY}TradeOrdersPending", "read", {"limit": "100"}, is_filtered=False),
+    Endpoint(f"{COPY}TradeOrdersHistory", "read", {"limit": "20"}, is_filtered=False),
 )
 # its own account and paths; they know no client id and no reduce-only, so that an order is known
 # by the id in its reply, and a position is reduced by the path that can only close
@@ -194,7 +194,7 @@ COPY_TRADING = replace(
     ),
     equity=Endpoint(f"{COPY}AccountBalance", "read", is_object=True),
     positions=Endpoint(f"{COPY}AccountPositionsByContract", "read"),
-    open_orders=COPY_ORDERS[1],
+    open_orders=COPY_ORDERS[0],
     order_lookup=COPY_ORDERS,
     recent_orders=COPY_ORDERS,
     knows_client_ids=False,

@@ -80,7 +80,7 @@ PROFILE = Profile(
         "size": "100003",
         "risk_limit": "200005 300000 300001 300004 300005 300016",
         "symbol": "200001 300002 404000",
-        "mode": "330003 330005 330006 330011 300010",
+        "mode": "330003 330005 330006 330011 330012 300010",
         "other": "300013 400100 415000",
         "not_found": "100004 100006",
         "key": "400003 400001",
@@ -103,6 +103,7 @@ PROFILE = Profile(
     message_field="msg",
     rows=DATA,
     order_rows=DATA,
+    placed_ids=("orderId",),
     refusal=DATA,  # a setting that was not taken answers false
     limit_headers={
         "limit": "gw-ratelimit-limit",
@@ -142,13 +143,13 @@ PROFILE = Profile(
     ),
     order_lookup=(
         Endpoint("futuresPrivateGetOrdersByClientOid", "order_by_id", is_object=True),
-        Endpoint(ORDERS, "orders_read", {"status": "done"}, ITEMS, is_filtered=False),
         Endpoint(ORDERS, "orders_read", {"status": "active"}, ITEMS, is_filtered=False),
+        Endpoint(ORDERS, "orders_read", {"status": "done"}, ITEMS, is_filtered=False),
     ),
     lookup_param="clientOid",
     recent_orders=(
-        Endpoint(ORDERS, "orders_read", {"status": "done"}, ITEMS),
         Endpoint(ORDERS, "orders_read", {"status": "active"}, ITEMS),
+        Endpoint(ORDERS, "orders_read", {"status": "done"}, ITEMS),
     ),
     takings=TakingRead(
         endpoint=Endpoint("futuresPrivateGetFills", "order_by_id", {}, ITEMS),

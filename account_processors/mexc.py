@@ -138,8 +138,8 @@ PROFILE = Profile(
     ),
     lookup_param="external_oid",
     recent_orders=(
-        Endpoint(HISTORY, "orders_read", {"page_size": "100"}),
         Endpoint(OPEN, "open_orders", {"page_size": "100"}),
+        Endpoint(HISTORY, "orders_read", {"page_size": "100"}),
     ),
     cancel=Endpoint("contractPrivatePostOrderCancelWithExternal", "cancel"),
     cancel_param="externalOid",

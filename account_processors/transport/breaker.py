@@ -38,8 +38,14 @@ class Breaker:
         """Note that the request did not leave after all, or ended without any word."""
         self._probe_until_ms = 0
 
-    def succeed(self) -> None:
-        """Close: the venue answered something else than "too many"."""
+    def succeed(self, now_ms: int) -> None:
+        """Close: the venue answered something else than "too many".
+
+        While it is open nothing leaves, so what is answered then left before the refusal and says
+        nothing of it.
+        """
+        if self.remaining_ms(now_ms):
+            return
         self.is_tripped = False
         self._refusals = 0
         self._probe_until_ms = 0

@@ -147,7 +147,8 @@ class Caller:
         try:
             await self._have_the_time()
         except NoAnswerError as error:
-            raise NotPlacedError(str(error)) from None
+            if priority is not Priority.REDUCE:  # by a wrong time it is refused, no worse
+                raise NotPlacedError(str(error)) from None
         if orders:
             await self.limiter.take_reserved(route, priority, orders)
         else:

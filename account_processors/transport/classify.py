@@ -42,20 +42,20 @@ KEY_REMEDIES: Final[dict[str, str]] = {
     "account_type": "the account is of the wrong kind: upgrade it to a unified trading account",
 }
 REMEDY: Final = "then correct credentials.json and restart trade-engine"
-HEDGE_TEXT: Final = (
-    "the account is in hedge mode, which is not supported: close its positions and orders, switch"
-    " the position mode to one-way at the venue, then restart the engine"
+OTHER_MODE_TEXT: Final = (
+    "its position mode (one-way or hedge) is not the one that was read last; it is read again"
+    " before the next order"
 )
 
 _MODE_TEXT = re.compile(r"position[\s_]*(idx|mode|side)", re.IGNORECASE)
 _TOO_FREQUENT = re.compile(r"too frequent", re.IGNORECASE)
-_COUNTRY = re.compile(r"your country|restricted (location|region|area)|cloudfront", re.IGNORECASE)
+_COUNTRY = re.compile(r"your country|restricted (location|region|area)", re.IGNORECASE)
 _CLOSED = re.compile(r"\bmaintenance\b|being upgraded|system upgrade", re.IGNORECASE)
 # an error text is for people: nothing in it may help to sign a request
 _SECRETS = (
     re.compile(r"origin_string\s*\[[^\]]*\]?"),
     re.compile(r"\b[0-9a-fA-F]{32,}\b"),
-    re.compile(r"\b[A-Za-z0-9+/]{43}="),
+    re.compile(r"\b[A-Za-z0-9+/]{43,}={1,2}"),
 )
 
 
@@ -149,7 +149,7 @@ def scrub(text: str, secrets: Collection[str]) -> str:
 def rejection(meaning: Meaning, code: str, text: str) -> RejectedError:
     """Build the refusal of a write that the venue gave a reason for."""
     if meaning == "mode" and _MODE_TEXT.search(text):
-        text = f"{text}: {HEDGE_TEXT}"
+        text = f"{text}: {OTHER_MODE_TEXT}"
     return RejectedError(text, kind=meaning, code=code)
 
 

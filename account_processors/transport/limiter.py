@@ -110,8 +110,9 @@ class Limiter:
 
     def succeeded(self, route: Route) -> None:
         """Note any answer that is not about the rate: it closes the breakers."""
+        now_ms = self._clock.monotonic_ms()
         for breaker in self._breakers_of(route):
-            breaker.succeed()
+            breaker.succeed(now_ms)
         self._pump()
 
     def unanswered(self, route: Route) -> None:

@@ -1,21 +1,26 @@
 """What is known of an account's modes and holdings: what an order must say of margin mode and side.
 
 A memory, not the truth: the venue refuses an order that bears a wrong mode, and then what was known
-of that symbol is forgotten and read again.
+of that symbol and of the account is read again before the next order.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 from account_processors.transport.caller import Answer
-from account_processors.transport.classify import HEDGE_TEXT
 from account_processors.transport.profile import Endpoint, ModeRead, Profile
 from account_processors.transport.rows import dig, text
-from core.errors import NotPlacedError, TransientError
+from core.errors import NotPlacedError, TradeEngineError, TransientError
 from core.model import AccountMode, OrderRequest, Position
 
 Read = Callable[[Endpoint, Mapping[str, object]], Awaitable[Answer]]
 IdOf = Callable[[str], Awaitable[str]]
+HEDGE_TEXT: Final = (
+    "the account is in hedge mode, which is not supported: close its positions and orders, switch"
+    " the position mode to one-way at the venue, then restart the engine"
+)
 
 
 class Modes:
@@ -27,7 +32,9 @@ class Modes:
         self._id_of = id_of
         self._account: AccountMode | None = None  # as read when connecting
         self._symbols: dict[str, str] = {}  # margin modes of flat symbols, as read or set
-        self.held: Mapping[str, Position] = {}  # as read last
+        self._is_doubted = False  # the venue refused an order for its modes
+        # as read last, by symbol and whether it is long
+        self.held: Mapping[tuple[str, bool], Position] = {}
 
     @property
     def is_hedged(self) -> bool:
@@ -46,18 +53,18 @@ class Modes:
         self._symbols.clear()
         return self._account
 
-    async def margin_mode_of(self, symbol: str) -> str | None:
+    async def margin_mode_of(self, symbol: str, *, is_long: bool = True) -> str | None:
         """Tell a symbol's margin mode: the position's, its own, the account's; read once.
 
         Raises NotPlacedError when it had to be read and could not be.
         """
-        held = self.held.get(symbol)
+        held = self._held(symbol, is_long=is_long)
         known = (None if held is None else held.margin_mode) or self._symbols.get(symbol)
-        if known is None and self._account is not None:
-            known = self._account.margin_mode
-        if known is not None or self._profile.symbol_margin_mode is None:
-            return known or self._profile.flat_margin_mode
         try:
+            if known is None:
+                known = (self._account or await self.read_account()).margin_mode
+            if known is not None or self._profile.symbol_margin_mode is None:
+                return known or self._profile.flat_margin_mode
             said = await self._said(self._profile.symbol_margin_mode, symbol)
         except TransientError as error:
             msg = f"{symbol}: not sent, as its margin mode could not be read: {error}"
@@ -73,24 +80,59 @@ class Modes:
         elif self._account is not None:
             self._account = replace(self._account, margin_mode=margin_mode)
 
-    def forget(self, symbol: str) -> None:
-        """Forget a symbol's mode: the venue said that it is another."""
+    def doubt(self, symbol: str) -> None:
+        """Forget a symbol's mode and doubt the account's: the venue said that one is another."""
         self._symbols.pop(symbol, None)
+        self._is_doubted = True
+
+    async def settle_doubt(self) -> None:
+        """Read the account's modes again if they are in doubt; where that fails they stay."""
+        if self._is_doubted:
+            self._is_doubted = False
+            with suppress(TradeEngineError):
+                await self.read_account()
 
     async def completed(self, order: OrderRequest) -> OrderRequest:
-        """Fill in margin mode, leverage and side. Raises NotPlacedError."""
-        if self._profile.orders_bear_mode:
-            mode = order.margin_mode or await self.margin_mode_of(order.symbol)
-            order = replace(order, margin_mode=mode)
-        held = self.held.get(order.symbol)
+        """Fill in margin mode, leverage and side; raises NotPlacedError for one that opens."""
+        if self._profile.orders_bear_mode and order.margin_mode is None:
+            order = replace(order, margin_mode=await self._mode_for(order))
+        is_long = _is_of_long(order)
+        held = self._held(order.symbol, is_long=is_long)
         leverage = order.leverage or (None if held is None else held.leverage)
-        side = "long" if (order.size_lots > 0) is not order.reduce_only else "short"
+        side = "long" if is_long else "short"
         return replace(order, leverage=leverage, position_side=side if self.is_hedged else None)
 
+    def _held(self, symbol: str, *, is_long: bool) -> Position | None:
+        """Give the position on that side, else the one on the other."""
+        return self.held.get((symbol, is_long)) or self.held.get((symbol, not is_long))
+
+    async def _mode_for(self, order: OrderRequest) -> str | None:
+        try:
+            mode = await self.margin_mode_of(order.symbol, is_long=_is_of_long(order))
+        except NotPlacedError:
+            if order.reduce_only:
+                return None  # the venue says no if it must, we do not
+            raise
+        if mode is None and not order.reduce_only:
+            raise NotPlacedError(f"{order.symbol}: not sent, as its margin mode is not known")
+        return mode
+
     async def _said(self, read: ModeRead | None, symbol: str = "") -> str | None:
-        """Read one mode; None = the venue has none, or a word for it that we do not know."""
+        """Read one mode; None = the venue has none, or a word for it that we do not know.
+
+        Raises TransientError when the reply says nothing of it.
+        """
         if read is None:
             return None
         query = {self._profile.symbol_param: await self._id_of(symbol)} if symbol else {}
         answer = await self._read(read.endpoint, query)
-        return read.words.get(text(dig(answer.envelope, read.path)))
+        word = text(dig(answer.envelope, read.path))
+        if not word:
+            msg = f"{self._profile.exchange}: the reply has no {read.path[-1]}: it was not read"
+            raise TransientError(msg)
+        return read.words.get(word)
+
+
+def _is_of_long(order: OrderRequest) -> bool:
+    """Tell whether it opens or closes a long position."""
+    return (order.size_lots > 0) is not order.reduce_only

@@ -6,7 +6,7 @@ from dataclasses import replace
 from account_processors.transport.caller import NotFoundError
 from account_processors.transport.market import CcxtMarket
 from account_processors.transport.profile import Endpoint, Profile, Row
-from account_processors.transport.rows import read_orders, read_takings
+from account_processors.transport.rows import read_orders, read_takings, text
 from core.errors import TransientError
 from core.model import OrderState, OrderStatus, PlacedOrder
 
@@ -29,9 +29,12 @@ class OrderReads:
         for endpoint in self._profile.order_lookup:
             query = asked if endpoint.is_filtered else named
             try:
-                orders = await self._orders(endpoint, query, f"order {client_id}")
+                rows, _ = await self._read_rows(endpoint, query, f"order {client_id}")
             except NotFoundError:
                 continue
+            if not endpoint.is_filtered:  # rows of other orders say nothing, readable or not
+                rows = [row for row in rows if self._may_be_it(row, client_id)]
+            orders = self._read(rows, f"order {client_id}")
             found = next((order for order in orders if self._is_it(order, client_id)), None)
             if found is not None:
                 return replace(found, client_id=client_id)
@@ -70,6 +73,11 @@ class OrderReads:
         """Give the id by which the venue knows an order of ours; "" = it never told us."""
         return client_id if self._profile.knows_client_ids else self._ids.get(client_id, "")
 
+    def _may_be_it(self, row: Row, client_id: str) -> bool:
+        fields = self._profile.order
+        name = fields.client_id if self._profile.knows_client_ids else fields.order_id
+        return row.get(name) is None or text(row.get(name)) == self.known_as(client_id)
+
     def _is_it(self, order: OrderState, client_id: str) -> bool:
         if self._profile.knows_client_ids:
             return order.client_id == client_id
@@ -79,4 +87,7 @@ class OrderReads:
         self, endpoint: Endpoint, query: Mapping[str, object], what: str
     ) -> list[OrderState]:
         rows, _ = await self._read_rows(endpoint, query, what)
+        return self._read(rows, what)
+
+    def _read(self, rows: list[Row], what: str) -> list[OrderState]:
         return read_orders(rows, self._profile.order, self._market.symbol_of, what)

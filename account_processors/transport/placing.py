@@ -108,8 +108,9 @@ def of_rows(orders: Sequence[OrderRequest], written: Written, profile: Profile) 
     found = dig(written.envelope, profile.order_rows)
     rows = [found] if isinstance(found, Mapping) else found
     if not isinstance(rows, list) or len(rows) != len(orders):
-        error = written.error or UnknownOutcomeError("the orders were not answered")
-        return [error for _ in orders]
+        error = UnknownOutcomeError(f"{profile.exchange}: not every order was answered")
+        # rows for some say nothing of the others, whatever the reason that they give
+        return [error if rows else written.error or error for _ in orders]
     replies = (
         {"id": _placed_id(row, profile), "clientOrderId": dig(row, (profile.order.client_id,))}
         for row in rows

@@ -169,7 +169,7 @@ class Profile:
     positions: Endpoint
     tickers: Endpoint
     open_orders: Endpoint
-    recent_orders: tuple[Endpoint, ...]
+    recent_orders: tuple[Endpoint, ...]  # what rests before what ended: orders go that way
     order_lookup: tuple[Endpoint, ...]  # asked in turn; none knows the id = unknown to the venue
     lookup_param: str  # names the client id there
     cancel: Endpoint

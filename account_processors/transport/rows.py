@@ -163,6 +163,14 @@ def read_positions(
     )
 
 
+def read_sides(
+    rows: Iterable[Row], fields: PositionFields, symbol_of: SymbolOf
+) -> dict[tuple[str, bool], Position]:
+    """Read what is held by symbol and whether it is long: the two sides of a hedge apart."""
+    read = (_read_position(row, fields, symbol_of(text(row.get(fields.symbol)))) for row in rows)
+    return {(p.symbol, p.size_lots > 0): p for p in read if p is not None and p.size_lots}
+
+
 def read_orders(
     rows: Iterable[Row], fields: OrderFields, symbol_of: SymbolOf, what: str
 ) -> list[OrderState]:

@@ -221,6 +221,19 @@ async def test_te60_b18_a_refused_timestamp_is_measured_anew(kit: Bench) -> None
     assert kit.paths() == [positions, time, positions]
 
 
+async def test_b18_a_clock_that_cannot_be_read_holds_up_no_reduction(kit: Bench) -> None:
+    venue = await kit.connected()
+    await kit.open(venue, "0.01", client_id="te01")
+    kit.market.server_clock.doubt()
+    kit.break_at(kit.words.time, "http", status=502)
+    found = await venue.place_orders(
+        [kit.order("te02"), kit.order("te03", "-0.01", reduce_only=True)]
+    )
+
+    assert [type(one) for one in found] == [NotPlacedError, PlacedOrder]
+    assert kit.size() == 0
+
+
 async def test_te61_b18_a_clock_that_was_set_wrong_meanwhile_opens_nothing(kit: Bench) -> None:
     venue = await kit.connected()
     await venue.set_margin_mode(BTC, "cross")

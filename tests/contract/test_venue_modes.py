@@ -199,6 +199,20 @@ async def test_te34_a15_a_hedge_mode_account_opens_and_closes_the_right_side(
     kit.shows("Hedge mode", "by side")
 
 
+async def test_a15_a_position_mode_that_somebody_changed_is_read_after_one_refusal(
+    kit: Bench,
+) -> None:
+    venue = await kit.connected()
+    kit.hedge()
+    (refused,) = await venue.place_orders([kit.order("te01", "-0.01")])
+    (placed,) = await venue.place_orders([kit.order("te02", "-0.01")])
+
+    assert isinstance(refused, RejectedError)
+    assert refused.kind == "mode"
+    assert isinstance(placed, PlacedOrder)
+    assert kit.coins(side=2) == Decimal("-0.01")
+
+
 async def test_te35_a15_both_sides_held_are_told(kit: Bench) -> None:
     kit.hedge()
     venue = await kit.connected()
@@ -218,6 +232,25 @@ async def test_te35_a15_both_sides_held_are_told(kit: Bench) -> None:
     found = await venue.place_orders(closing)
     assert {type(one) for one in found} == {PlacedOrder}
     assert set(kit.state().positions) == {f"{ETH}:1"}
+
+
+async def test_a15_each_of_both_sides_is_closed_in_its_own_margin_mode(kit: Bench) -> None:
+    kit.hedge()
+    opening = await kit.connected()
+    await opening.set_margin_mode(BTC, "cross")
+    await kit.open(opening, "0.03", client_id="te01")
+    await kit.open(opening, "-0.01", client_id="te02")
+    venue = await kit.connected()  # as after a restart
+    await venue.fetch_positions()
+    closing = [
+        kit.order("te03", "-0.03", reduce_only=True),
+        kit.order("te04", "0.01", reduce_only=True),
+    ]
+    found = await venue.place_orders(closing)
+
+    assert {type(one) for one in found} == {PlacedOrder}
+    assert {one.margin_mode for one in kit.on_the_wire()} <= {"cross", ""}
+    assert kit.state().positions == {}
 
 
 def _own_margin(kit: Bench, symbol: str) -> Decimal:

@@ -45,6 +45,24 @@ def test_b17_reserved_orders_too_leave_one_at_a_time_until_the_probe_is_answered
     played(scene)
 
 
+def test_b17_an_answer_to_what_left_before_the_refusal_does_not_end_the_silence() -> None:
+    async def scene(limiter: Limiter) -> None:
+        await limiter.take(POSITIONS, READ)
+        await limiter.take(ORDER, REDUCE)
+        limiter.refused(POSITIONS, "ip", 30)  # the first one's answer
+        limiter.succeeded(ORDER)  # the second one's, which left before
+        with pytest.raises(RateLimitedError):
+            await limiter.take(ORDER, REDUCE)
+        await asyncio.sleep(30)
+        await limiter.take(ORDER, REDUCE)
+        limiter.succeeded(ORDER)
+        await limiter.take(ORDER, REDUCE)
+
+        assert now() == 30_000
+
+    played(scene)
+
+
 def test_b17_a_ban_is_told_at_once_with_its_length() -> None:
     async def scene(limiter: Limiter) -> None:
         limiter.refused(ORDER, "ip", 600)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.attempts import Attempts, increase_sent, reduction_sent
+from core.attempts import Attempts, increase_sent, reduction_sent, reopening_helped
 from core.decision import Decision, Frozen, Reason
 from core.ledger import Hold, HoldKind, SymbolLedger, Trust
 from core.model import ZERO, Mode, Order, SetLeverage, SetMarginMode, Target
@@ -139,7 +139,7 @@ OLD: Target = replace(TARGET, newest_signal_at_ms=NOW - 901_000)
         pytest.param(
             {"attempts": Attempts(version="v", increase_not_before_ms=NOW + 1)}, id="back-off"
         ),
-        pytest.param({"attempts": Attempts(version="v", reopening="done")}, id="done-in-vain"),
+        pytest.param({"attempts": Attempts(version="v", reopened="isolated")}, id="done-in-vain"),
     ],
 )
 def test_it_stays_as_it_is_while_anything_stands_against_opening(changes: dict[str, Any]) -> None:
@@ -149,8 +149,14 @@ def test_it_stays_as_it_is_while_anything_stands_against_opening(changes: dict[s
     assert not decision.reopens
 
 
+def test_what_it_was_reopened_for_before_does_not_stand_against_another_cause() -> None:
+    attempts = Attempts(version="v", reopened=Decimal(5))
+
+    assert decide(view("1", "1", attempts=attempts, **REOPENS)).reopens == "isolated"
+
+
 def test_a_reopening_that_waits_for_its_answer_is_not_confirmed() -> None:
-    attempts = reduction_sent(Attempts(version="v", reopening="closing"), now_ms=NOW)
+    attempts = reduction_sent(Attempts(version="v", reopening="isolated"), now_ms=NOW)
     decision = decide(view("1", "1", attempts=attempts, **REOPENS))
 
     assert codes(decision) == ["reopens", "reduction_waits"]
@@ -158,7 +164,7 @@ def test_a_reopening_that_waits_for_its_answer_is_not_confirmed() -> None:
 
 
 def test_a_reopening_goes_on_after_a_part_of_the_close() -> None:
-    attempts = Attempts(version="v", reopening="closing")
+    attempts = Attempts(version="v", reopening="isolated")
 
     assert sizes(decide(view("0.4", "1", attempts=attempts, **REOPENS))) == [
         (Decimal("-0.4"), True)
@@ -166,10 +172,22 @@ def test_a_reopening_goes_on_after_a_part_of_the_close() -> None:
 
 
 def test_the_increase_of_a_reopening_ends_it() -> None:
-    closing = Attempts(reopening="closing")
+    closing = Attempts(reopening="isolated")
+    opened = increase_sent(closing, is_shrunk=False)
 
-    assert increase_sent(closing, is_shrunk=False).reopening == "done"
-    assert increase_sent(Attempts(), is_shrunk=False).reopening == ""
+    assert (opened.reopening, opened.reopened) == ("", "isolated")
+    assert increase_sent(opened, is_shrunk=False) == opened
+    assert increase_sent(Attempts(), is_shrunk=False).reopened == ""
+
+
+def test_a_reopening_may_be_done_again_once_it_was_seen_to_help() -> None:
+    opened = Attempts(reopened=Decimal(5))
+
+    assert reopening_helped(opened, margin_mode="cross", leverage=None) == opened
+    assert reopening_helped(opened, margin_mode=None, leverage=Decimal(3)) == opened
+    assert reopening_helped(opened, margin_mode=None, leverage=Decimal("5.0")).reopened == ""
+    moded = Attempts(reopened="isolated")
+    assert reopening_helped(moded, margin_mode="isolated", leverage=None).reopened == ""
 
 
 # --- a leverage that the venue refuses while something is held
@@ -192,6 +210,9 @@ def test_a18_a_refused_leverage_closes_and_reopens_only_where_allowed_and_due() 
     assert not decide(view("1", "2", **other)).reopens
     assert not decide(view("1", "1", allows_reopen=True, **other)).reopens  # no increase is due
     assert not decide(view("1", "0.5", allows_reopen=True, **other)).reopens
+    assert decide(view("1", "2", allows_reopen=True, **other)).reopens == 3
+    in_vain = {**other, "attempts": replace(REFUSED, reopened=Decimal(3))}
+    assert not decide(view("1", "2", allows_reopen=True, **in_vain)).reopens
     elsewhere = replace(REFUSED, leverage_refused=Decimal(5))
     again = decide(view("1", "2", allows_reopen=True, **{**other, "attempts": elsewhere}))
     assert not again.reopens
