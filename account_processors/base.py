@@ -113,7 +113,7 @@ class CcxtVenue:
         rows, began_at_ms = await self._rows(self._profile.positions, {}, "positions")
         fields, name_of = self._profile.position, self._market.symbol_of
         read = read_positions(rows, fields, name_of, began_at_ms)
-        self._modes.held = read_sides(rows, fields, name_of)
+        self._modes.note_held(read_sides(rows, fields, name_of))
         return read
 
     async def fetch_order(self, symbol: str, client_id: str) -> OrderState | None:

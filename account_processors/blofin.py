@@ -75,11 +75,9 @@ ORDINARY = Profile(
             group="order", limit=30, window_ms=10_000, reserve=5, is_shared=False,
             source=f"{RULES}: trading endpoints 30 in 10 s; a batch counts each of its orders",
         ),
-        Budget(group="trading", limit=30, window_ms=10_000, source=f"{RULES}: trading endpoints"),
     ),
     costs={
-        "cancel": {"order": 1}, "leverage": {"trading": 1}, "margin_mode": {"trading": 1},
-        "read": {},
+        "cancel": {"order": 1}, "leverage": {"order": 1}, "margin_mode": {"order": 1}, "read": {},
     },
     codes={
         "margin": "103003 150004",

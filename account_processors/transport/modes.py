@@ -34,7 +34,8 @@ class Modes:
         self._symbols: dict[str, str] = {}  # margin modes of flat symbols, as read or set
         self._is_doubted = False  # the venue refused an order for its modes
         # as read last, by symbol and whether it is long
-        self.held: Mapping[tuple[str, bool], Position] = {}
+        self._now: Mapping[tuple[str, bool], Position] = {}
+        self._once: dict[tuple[str, bool], Position] = {}  # and as ever read: to close with
 
     @property
     def is_hedged(self) -> bool:
@@ -53,12 +54,19 @@ class Modes:
         self._symbols.clear()
         return self._account
 
-    async def margin_mode_of(self, symbol: str, *, is_long: bool = True) -> str | None:
+    def note_held(self, sides: Mapping[tuple[str, bool], Position]) -> None:
+        """Take what a read of positions shows; a close of what it does not show may follow."""
+        self._now = sides
+        self._once |= sides
+
+    async def margin_mode_of(self, symbol: str) -> str | None:
         """Tell a symbol's margin mode: the position's, its own, the account's; read once.
 
         Raises NotPlacedError when it had to be read and could not be.
         """
-        held = self._held(symbol, is_long=is_long)
+        return await self._margin_mode(symbol, _held(self._now, symbol, is_long=True))
+
+    async def _margin_mode(self, symbol: str, held: Position | None) -> str | None:
         known = (None if held is None else held.margin_mode) or self._symbols.get(symbol)
         try:
             if known is None:
@@ -96,19 +104,22 @@ class Modes:
         """Fill in margin mode, leverage and side; raises NotPlacedError for one that opens."""
         if self._profile.orders_bear_mode and order.margin_mode is None:
             order = replace(order, margin_mode=await self._mode_for(order))
-        is_long = _is_of_long(order)
-        held = self._held(order.symbol, is_long=is_long)
+        is_long, held = _is_of_long(order), self._held_by(order)
         leverage = order.leverage or (None if held is None else held.leverage)
         side = "long" if is_long else "short"
         return replace(order, leverage=leverage, position_side=side if self.is_hedged else None)
 
-    def _held(self, symbol: str, *, is_long: bool) -> Position | None:
-        """Give the position on that side, else the one on the other."""
-        return self.held.get((symbol, is_long)) or self.held.get((symbol, not is_long))
+    def _held_by(self, order: OrderRequest) -> Position | None:
+        """Give the position that an order is about; a close may be of one that is not shown."""
+        is_long = _is_of_long(order)
+        found = _held(self._now, order.symbol, is_long=is_long)
+        if found is None and order.reduce_only:
+            return _held(self._once, order.symbol, is_long=is_long)
+        return found
 
     async def _mode_for(self, order: OrderRequest) -> str | None:
         try:
-            mode = await self.margin_mode_of(order.symbol, is_long=_is_of_long(order))
+            mode = await self._margin_mode(order.symbol, self._held_by(order))
         except NotPlacedError:
             if order.reduce_only:
                 return None  # the venue says no if it must, we do not
@@ -131,6 +142,13 @@ class Modes:
             msg = f"{self._profile.exchange}: the reply has no {read.path[-1]}: it was not read"
             raise TransientError(msg)
         return read.words.get(word)
+
+
+def _held(
+    held: Mapping[tuple[str, bool], Position], symbol: str, *, is_long: bool
+) -> Position | None:
+    """Give the position on that side, else the one on the other."""
+    return held.get((symbol, is_long)) or held.get((symbol, not is_long))
 
 
 def _is_of_long(order: OrderRequest) -> bool:

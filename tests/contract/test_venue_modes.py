@@ -256,3 +256,19 @@ async def test_a15_each_of_both_sides_is_closed_in_its_own_margin_mode(kit: Benc
 def _own_margin(kit: Bench, symbol: str) -> Decimal:
     rows = kit.state().positions.values()
     return sum((row.isolated_margin_usdt for row in rows if row.symbol == symbol), Decimal(0))
+
+
+async def test_a27_a_close_of_what_a_read_does_not_show_bears_the_mode_that_was_shown(
+    kit: Bench,
+) -> None:
+    venue = await kit.connected()
+    await venue.set_margin_mode(BTC, "cross")
+    await venue.place_orders([kit.order("te01", "0.02")])
+    again = await kit.connected()  # after a restart it knows what the venue shows, no more
+    await again.fetch_positions()
+    kit.server.add_fault("empty", count=1, **kit.words.positions.fault)
+    assert (await again.fetch_positions()).positions == {}
+    (closed,) = await again.place_orders([kit.order("te02", "-0.02", reduce_only=True)])
+
+    assert isinstance(closed, PlacedOrder)
+    assert kit.size() == 0
