@@ -30,6 +30,18 @@ class TurnedClock(SystemClock):
         return super().now_ms() + self.ahead_ms
 
 
+class StoppedClock(TurnedClock):
+    """Moves only when told; starts at the real time, which ccxt's timestamps bear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start_ms = super().now_ms()
+
+    def now_ms(self) -> int:
+        """The start and what was added."""
+        return self._start_ms + self.ahead_ms
+
+
 def redirected(leaf: Leaf, base: str) -> Leaf:
     """Keep the paths of ccxt's own URLs, replace their hosts."""
     if isinstance(leaf, Mapping):

@@ -14,11 +14,10 @@ from paper_exchange.accounts import PaperAccount
 from paper_exchange.server import PaperServer
 from paper_exchange.wires.blofin import WIRE
 from paper_exchange.wires.blofin.codes import SingleRefusal
-from tests.paper.clients import ETH, Client, plain_client
+from tests.paper.clients import ETH, Client, StoppedClock, plain_client
 from tests.paper.scene import Wanted
 from tests.paper.scene import send as sent
 from tests.paper.scenes.blofin import ACCOUNT, SCENE, get, post, public, sign, spaced
-from tests.paper.test_paper_limits import StoppedClock
 
 ORDER = {"instId": "ETH-USDT", "marginMode": "cross", "side": "buy", "size": "1"}
 MARKET = {**ORDER, "orderType": "market"}

@@ -10,7 +10,7 @@ import ccxt
 import pytest
 
 from paper_exchange.server import PaperServer
-from tests.paper.clients import ETH, Client, TurnedClock, plain_client
+from tests.paper.clients import ETH, Client, StoppedClock, plain_client
 from tests.paper.scene import Signing, asked, send
 from tests.paper.scenes.kucoin import ACCOUNT, HEADERS, SCENE, get, public, sign
 
@@ -18,25 +18,13 @@ ISOLATED = {"leverage": 5}
 ORDERS = "/api/v1/orders"
 
 
-class HeldClock(TurnedClock):
-    """Moves only when told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._start_ms = super().now_ms()
-
-    def now_ms(self) -> int:
-        """The start and what was added."""
-        return self._start_ms + self.ahead_ms
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
 
 
 @pytest.fixture
-def clock() -> HeldClock:
-    return HeldClock()
-
-
-@pytest.fixture
-async def server(clock: HeldClock) -> AsyncIterator[PaperServer]:
+async def server(clock: StoppedClock) -> AsyncIterator[PaperServer]:
     async with PaperServer(accounts=[ACCOUNT], clock=clock) as running:
         running.pin(BTCUSDT="60000", ETHUSDT="3328")
         yield running
@@ -182,7 +170,7 @@ def headers_of(client: Client) -> dict[str, str]:
 
 
 async def test_a_pool_of_two_thousand_weights_lasts_thirty_seconds(
-    client: Client, clock: HeldClock
+    client: Client, clock: StoppedClock
 ) -> None:
     await client.fetch_positions()  # weight 2: the window begins
     first = headers_of(client)
@@ -211,7 +199,7 @@ async def test_a_pool_of_two_thousand_weights_lasts_thirty_seconds(
     assert headers_of(client)["gw-ratelimit-reset"] == "30000"
 
 
-async def test_public_data_has_a_pool_of_its_own(server: PaperServer, clock: HeldClock) -> None:
+async def test_public_data_has_a_pool_of_its_own(server: PaperServer, clock: StoppedClock) -> None:
     async with aiohttp.ClientSession() as session:
         url = f"{server.url}/kucoin/api/v1/level2/depth100?symbol=ETHUSDTM"  # weight 10
         for _ in range(200):
@@ -226,7 +214,7 @@ async def test_public_data_has_a_pool_of_its_own(server: PaperServer, clock: Hel
 
 
 async def test_an_address_that_asks_too_often_is_shut_out_for_half_a_minute(
-    server: PaperServer, client: Client, clock: HeldClock
+    server: PaperServer, client: Client, clock: StoppedClock
 ) -> None:
     async with aiohttp.ClientSession() as session:
         statuses = []
@@ -297,7 +285,7 @@ async def test_a_partial_fill_leaves_the_rest_cancelled(
 
 
 async def test_orders_are_filled_later_than_they_are_taken(
-    server: PaperServer, client: Client, clock: HeldClock
+    server: PaperServer, client: Client, clock: StoppedClock
 ) -> None:
     server.exchange.fill_delay_ms = 300
     made = await buy(client, 10)
@@ -331,7 +319,7 @@ async def test_one_order_of_a_batch_is_refused_alone(server: PaperServer, client
 
 
 async def test_reads_may_be_stale_empty_or_rubbish(
-    server: PaperServer, client: Client, clock: HeldClock
+    server: PaperServer, client: Client, clock: StoppedClock
 ) -> None:
     stale = server.add_fault("stale", endpoint="/api/v1/positions")
     clock.ahead_ms += 1

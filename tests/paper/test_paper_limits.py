@@ -7,19 +7,7 @@ import ccxt
 import pytest
 
 from paper_exchange.server import PaperServer
-from tests.paper.clients import ETH, MAIN, Client, TurnedClock, plain_client
-
-
-class StoppedClock(TurnedClock):
-    """Moves only when told; starts at the real time, which ccxt's timestamps bear."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._start_ms = super().now_ms()
-
-    def now_ms(self) -> int:
-        """The start and what was added."""
-        return self._start_ms + self.ahead_ms
+from tests.paper.clients import ETH, MAIN, Client, StoppedClock, plain_client
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from paper_exchange.accounts import PaperAccount
 from paper_exchange.server import PaperServer
-from tests.paper.clients import ETH, SCENES, Client, TurnedClock, plain_client
+from tests.paper.clients import ETH, SCENES, Client, StoppedClock, plain_client
 from tests.paper.scene import Json, send
 
 SCENE = SCENES["mexc"]
@@ -39,18 +39,6 @@ EXAMPLE_OF = {  # a path of the walk: the method of ccxt whose comment shows its
     "POST /api/v1/private/order/cancel": "cancel_order",
     "POST /api/v1/private/order/cancel_all": "cancel_all_orders",
 }
-
-
-class StoppedClock(TurnedClock):
-    """Moves only when told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._start_ms = super().now_ms()
-
-    def now_ms(self) -> int:
-        """The start and what was added."""
-        return self._start_ms + self.ahead_ms
 
 
 @pytest.fixture
