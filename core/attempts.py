@@ -6,10 +6,11 @@ Pure. Increases back off and give up their turn; reductions only wait a little a
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Literal
 
 REDUCTION_WAITS_MS = (1_000, 2_000, 5_000)
 MARGIN_MOVES = Decimal("0.02")  # change of equity or price after which a margin refusal is retried
+
+Cause = str | Decimal  # of a reopening: a margin mode, or a leverage; "" = none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class Attempts:
     is_increase_counted: bool = False  # the batch that was sent last has failed already
     is_shrunk: bool = False  # it was cut down to the free margin
     is_reduction_counted: bool = False
-    reopening: Literal["", "closing", "done"] = ""  # done: not again before it was seen to help
+    reopening: Cause = ""  # for what it is being closed, to be opened again
+    reopened: Cause = ""  # for what it was opened again: not once more before that was seen to help
     leverage_refused: Decimal | None = None  # what the venue would not set while held
 
 
@@ -76,8 +78,22 @@ def increase_failed(
 
 def increase_sent(attempts: Attempts, *, is_shrunk: bool) -> Attempts:
     """Begin a new batch: its failure will count; `is_shrunk` = cut down to the free margin."""
-    reopening: Literal["", "done"] = "done" if attempts.reopening else ""
-    return replace(attempts, is_increase_counted=False, is_shrunk=is_shrunk, reopening=reopening)
+    return replace(
+        attempts,
+        is_increase_counted=False,
+        is_shrunk=is_shrunk,
+        reopening="",
+        reopened=attempts.reopening or attempts.reopened,
+    )
+
+
+def reopening_helped(
+    attempts: Attempts, *, margin_mode: str | None, leverage: Decimal | None
+) -> Attempts:
+    """Let it be closed and opened again once more: the venue shows what that was done for."""
+    if attempts.reopened not in (margin_mode, leverage):
+        return attempts
+    return replace(attempts, reopened="")
 
 
 def increase_succeeded(attempts: Attempts) -> Attempts:

@@ -6,7 +6,7 @@ Values only; `core.reconcile` decides.
 from dataclasses import dataclass
 from decimal import Decimal
 
-from core.attempts import Attempts
+from core.attempts import Attempts, Cause
 from core.ledger import SymbolLedger, Trust
 from core.model import Action, Instrument, Mode, Order, Target, Ticker
 
@@ -94,7 +94,7 @@ class Decision:
     verified: bool = False
     starts: bool = False
     expires: bool = False
-    reopens: bool = False  # the close is made only to open again under another mode
+    reopens: Cause = ""  # the close is made only to open again under this margin mode or leverage
 
     @property
     def orders(self) -> tuple[Order, ...]:

@@ -32,16 +32,22 @@ class FrozenTargets:
         return dict(self._rows.get(account, {}))
 
     def put(
-        self, account: str, changed: Mapping[str, Frozen], *, only: Container[str] | None = None
+        self,
+        account: str,
+        changed: Mapping[str, Frozen],
+        *,
+        only: Container[str] | None = None,
+        proves_disk: bool = False,
     ) -> bool:
         """Store what differs, durably; False when nothing did. Raises OSError.
 
         Symbols that are not in `only` have no target any more and are dropped; None = all stay.
+        `proves_disk`: write also what is there already, to see that the disk takes it.
         """
         rows = self._rows.get(account, {})
         kept = {s: f for s, f in rows.items() if only is None or s in only}
         merged_rows = {**kept, **changed}
-        if merged_rows == rows:
+        if merged_rows == rows and not proves_disk:
             return False
         merged = {**self._rows, account: merged_rows}
         atomic_write_json(self._path, _encode(merged))

@@ -132,9 +132,10 @@ class SymbolLedger:
 
     @property
     def is_left(self) -> bool:
-        """True while something of ours is held, or may be."""
+        """True while something of ours is held, or may be; until it is adopted, it is not ours."""
         held = self.fills_lots if self.expected_lots is None else self.expected_lots
-        return self.is_ours and bool(self.open or held)
+        is_asked = self.hold is not None and self.hold.kind is HoldKind.ADOPT
+        return self.is_ours and bool(self.open or (held and not is_asked))
 
     @property
     def open_increases(self) -> tuple[OpenIntent, ...]:

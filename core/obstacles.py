@@ -58,7 +58,7 @@ def _margin_mode_trouble(view: View, *, reopens: bool) -> tuple[Reason, ...]:
     if reopens or not has_other_margin_mode(view):
         return ()
     text = f"margin mode is {has}, {wanted} is configured: it changes while nothing is held"
-    if view.attempts.reopening == "done":
+    if view.attempts.reopened == wanted:
         text = f"margin mode is {has}, not {wanted}, although it was closed and opened again for it"
     return (Reason(code="margin_mode", text=text),)
 

@@ -7,6 +7,7 @@ increases first and reductions last (semantics §4); trust in a read is judged i
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
+from core.attempts import Cause
 from core.decision import Decision, Reason, View
 from core.ledger import HoldKind, Trust
 from core.model import ZERO, Instrument, Mode, Order, SetLeverage
@@ -133,26 +134,25 @@ def _reopening(
         return None
     if view.ticker is None or abs(wanted) < minimum_lots(instrument, view.ticker.mark_price):
         return None
-    reason = Reason(code="reopens", text=f"closed and opened again: {cause}")
+    text = f"leverage {cause} is refused while it is held"
+    if isinstance(cause, str):
+        text = f"margin mode is {view.margin_mode_held}, {cause} is configured"
+    reason = Reason(code="reopens", text=f"closed and opened again: {text}")
     decision = _planned(view, instrument, ZERO, wanted, (reason,))
-    return replace(decision, verified=False, starts=True, reopens=True)
+    return replace(decision, verified=False, starts=True, reopens=cause)
 
 
-def _cause_to_reopen(view: View, instrument: Instrument, held: Decimal, wanted: Decimal) -> str:
+def _cause_to_reopen(view: View, instrument: Instrument, held: Decimal, wanted: Decimal) -> Cause:
     attempts = view.attempts
-    if not view.allows_reopen or attempts.reopening == "done":
+    if not view.allows_reopen:
         return ""
-    if has_other_margin_mode(view):
-        return f"margin mode is {view.margin_mode_held}, {view.margin_mode_wanted} is configured"
-    refused = attempts.leverage_refused
-    settings = [
-        action.leverage
-        for action in plan(_gap(view, instrument, wanted, held)).actions
-        if isinstance(action, SetLeverage)
-    ]
-    if refused is None or settings != [refused]:
-        return ""
-    return f"leverage {refused} is refused while it is held"
+    cause: Cause | None = view.margin_mode_wanted
+    if not has_other_margin_mode(view):
+        cause = attempts.leverage_refused
+        actions = plan(_gap(view, instrument, wanted, held)).actions
+        if cause not in [a.leverage for a in actions if isinstance(a, SetLeverage)]:
+            return ""
+    return "" if cause is None or cause == attempts.reopened else cause
 
 
 def _shrunk(view: View, instrument: Instrument, goal: Decimal, wanted: Decimal) -> Decision:

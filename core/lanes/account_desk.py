@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from core.attempts import (
     increase_succeeded,
     reduction_failed,
     reduction_succeeded,
+    reopening_helped,
 )
 from core.decision import Reason
 from core.errors import CredentialsError
@@ -98,10 +99,20 @@ class AccountDesk:
         self.leverage.pop(symbol, None)
         self.margin_modes.pop(symbol, None)
 
-    def note_margin_mode(self, symbol: str, margin_mode: str | None) -> None:
-        """Note a margin mode that the venue shows: as configured, a reopening has helped."""
-        if margin_mode == self.account.margin_mode and self.attempts_of(symbol).reopening:
-            self.attempts[symbol] = replace(self.attempts_of(symbol), reopening="")
+    def note_account_mode(self, mode: AccountMode) -> None:
+        """Note the account's modes, as read or set; some venues keep a leverage for each."""
+        if self.mode is not None and self.mode.margin_mode != mode.margin_mode:
+            self.leverage.clear()
+        self.mode = mode
+
+    def note_modes(self, symbol: str, margin_mode: str | None, leverage: Decimal | None) -> None:
+        """Note what the venue shows of a symbol, where it does: a reopening may have helped."""
+        if leverage is not None:
+            self.set_leverage_known(symbol, leverage)
+        if symbol in self.attempts:
+            self.attempts[symbol] = reopening_helped(
+                self.attempts[symbol], margin_mode=margin_mode, leverage=leverage
+            )
 
     def attempts_of(self, symbol: str) -> Attempts:
         """How often a symbol was tried in vain."""

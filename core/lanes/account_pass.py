@@ -11,7 +11,7 @@ from dataclasses import replace
 from core.attempts import for_version
 from core.cycle import CycleInputs, PassReport, policy_for, weighing_for
 from core.decision import Decision, Policy, Reason, View
-from core.errors import TradeEngineError
+from core.errors import TradeEngineError, TransientError
 from core.gate import Terms
 from core.lanes.account_desk import AccountDesk
 from core.lanes.holds import Holds
@@ -29,7 +29,7 @@ from core.lanes.scope import (
 )
 from core.lanes.sender import Sender
 from core.lanes.sizing_desk import Sizer
-from core.lanes.snapshot import Reading, expects_positions, lists_nothing, read_positions
+from core.lanes.snapshot import Reading, hides_positions, read_positions
 from core.ledger import Said, Trust
 from core.model import ZERO, Mode, Order, PositionsRead, Target
 from core.reconcile import decide
@@ -115,8 +115,6 @@ class AccountPass:
         read = await self._read_unless_newer()
         if not isinstance(read, PositionsRead):
             return False
-        if lists_nothing(read) and expects_positions(self._desk):
-            return False  # a full pass asks for the margin in use, too
         state = self._state
         state.read = read
         state.symbols = symbols_of_ours(self._desk)
@@ -131,14 +129,11 @@ class AccountPass:
     async def _rounds(self) -> dict[str, Decision]:
         decisions = self._decided()
         for _ in range(MAX_ROUNDS):
-            if not self._keep_entries(decisions):
-                break
+            decisions = self._kept(decisions)
             if self._opens(decisions) and self._is_read_old():
                 if not await self._read_again():
                     break
-                decisions = self._decided()
-                if not self._keep_entries(decisions):
-                    break
+                decisions = self._kept(self._decided())
             if not await self._act(decisions) or not await self._verify(decisions):
                 break
             decisions = self._decided()
@@ -149,7 +144,7 @@ class AccountPass:
         decisions = {
             s: replace(d, actions=d.orders)
             for s, d in self._decided().items()
-            if d.orders and all(o.reduce_only for o in d.orders)
+            if d.orders and all(o.reduce_only for o in d.orders) and not d.reopens
         }
         if decisions and await self._act(decisions):
             await self._verify(decisions)
@@ -159,7 +154,7 @@ class AccountPass:
         views = {symbol: self._view(symbol) for symbol in self._state.symbols}
         decisions = {symbol: self._decide(view) for symbol, view in views.items()}
         mode, wanted = self._desk.mode, self._desk.account.margin_mode
-        if mode is None or mode.margin_mode in (None, wanted):
+        if mode is None or wanted == "keep" or mode.margin_mode in (None, wanted):
             return decisions
         return in_step(
             decisions, self._state.read, lambda s: decide(replace(views[s], allows_reopen=False))
@@ -184,9 +179,7 @@ class AccountPass:
             state.trust = dict.fromkeys(state.symbols, Trust.UNREADABLE)
             return
         for symbol, row in read.positions.items():
-            self._desk.note_margin_mode(symbol, row.margin_mode)
-            if row.leverage is not None:
-                self._desk.set_leverage_known(symbol, row.leverage)
+            self._desk.note_modes(symbol, row.margin_mode, row.leverage)
         trusts = await asyncio.gather(*(self._believe_one(s, read) for s in state.symbols))
         state.trust = dict(zip(state.symbols, trusts, strict=True))
 
@@ -263,8 +256,12 @@ class AccountPass:
             both_sides=None if state.read is None else state.read.both_sides.get(symbol),
         )
 
+    def _kept(self, decisions: dict[str, Decision]) -> dict[str, Decision]:
+        """Store what must be durable before any order; where the disk refuses, nothing opens."""
+        return decisions if self._keep_entries(decisions) else self._decided()
+
     def _keep_entries(self, decisions: Mapping[str, Decision]) -> bool:
-        """Store frozen lots, starts and expiries durably before any order; False = disk refused."""
+        """Store frozen lots, starts and expiries durably; False = the disk refused."""
         desk, state = self._desk, self._state
         for symbol, decision in decisions.items():
             frozen = state.frozen.get(symbol)
@@ -284,11 +281,12 @@ class AccountPass:
             s: replace(f, fresh_lots=None) for s, f in state.frozen.items() if f.lots is not None
         }
         try:
-            desk.frozen.put(desk.name, ready, only=state.targets)
+            reopens = any(d.reopens for d in decisions.values())
+            desk.frozen.put(desk.name, ready, only=state.targets, proves_disk=reopens)
         except OSError as error:
             self._tell_disk(error)
             state.snapshot = replace(state.snapshot, equity=None)  # no increase; reductions go
-            return any(o.reduce_only for d in decisions.values() for o in d.orders)
+            return False
         if not desk.journal.disk_error:
             desk.events.clear(f"disk/{desk.name}")
         return True
@@ -370,7 +368,13 @@ class AccountPass:
             return None
         reading = self._desk.read(read_positions(self._desk))
         await self._wait_unless_newer({reading}, None)
-        return reading.result() if reading.done() else None
+        if not reading.done():
+            return None
+        read = reading.result()
+        if isinstance(read, PositionsRead) and hides_positions(self._desk, read):
+            # a full pass asks for the margin in use, too (A27)
+            return TransientError("the venue lists no positions although ours are held")
+        return read
 
     def _confirm(self, decisions: Mapping[str, Decision]) -> None:
         """Note which versions were seen to be held."""

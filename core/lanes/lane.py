@@ -143,7 +143,7 @@ class Lane:
         """Make the venue ready; once it was, a later failure leaves what was known in force."""
         desk = self.desk
         try:
-            desk.mode = await desk.venue.connect()
+            mode = await desk.venue.connect()
         except CredentialsError as error:
             await self._credentials_failed(error)
         except ClockSkewError as error:
@@ -156,10 +156,11 @@ class Lane:
                 return True
             self._failed("connecting", str(error), error)
         else:
+            desk.note_account_mode(mode)
             desk.mode_read_at_ms = desk.now_ms()
             desk.blocker = None
             for symbol in list(desk.attempts):
-                desk.note_margin_mode(symbol, desk.mode.margin_mode)
+                desk.note_modes(symbol, mode.margin_mode, None)
             self._failures = self._credential_failures = 0
             self.state, self.reason = "ready", ""
             desk.events.clear(f"reads/{desk.name}")

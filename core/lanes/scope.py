@@ -90,11 +90,12 @@ def note_closed_down(desk: AccountDesk, state: PassState) -> None:
         )
         if desk.closing is None or read is None or not is_settled or ledger.is_left:
             continue
-        if state.trust.get(symbol) is not Trust.COUNTS:
+        sides = read.both_sides.get(symbol, ())  # of somebody else: ours would be left
+        if not sides and state.trust.get(symbol) is not Trust.COUNTS:
             continue
         desk.closing.discard(symbol)
-        foreign = read.size_lots(symbol)
-        rest = f"; {foreign:f} lots that are not ours are left alone" if foreign else ""
+        foreign = [f"{lots:f}" for lots in sides or (read.size_lots(symbol),) if lots]
+        rest = f"; {' and '.join(foreign)} lots that are not ours are left alone" if foreign else ""
         desk.events.emit(
             "closed_down", f"{symbol} is closed down{rest}", account=desk.name, symbol=symbol
         )

@@ -65,8 +65,8 @@ class Sender:
         """
         opening = {s: d for s, d in due.items() if any(not o.reduce_only for o in d.orders)}
         on_the_wire: set[asyncio.Task[object]] = set()
-        for symbol in (s for s, d in due.items() if d.reopens):
-            attempts = replace(self._desk.attempts_of(symbol), reopening="closing")
+        for symbol, cause in ((s, d.reopens) for s, d in due.items() if d.reopens):
+            attempts = replace(self._desk.attempts_of(symbol), reopening=cause)
             self._desk.attempts[symbol] = attempts
         await self._start_reductions(due, opening, versions, on_the_wire)
         if opening and not self.was_cut:
@@ -165,6 +165,7 @@ class Sender:
                 out_of_margin.add(sent.order.symbol)
             elif kind == "mode":  # somebody changed it: set it anew before the next try
                 self._desk.forget_modes(sent.order.symbol)
+                self._desk.mode_read_at_ms = 0  # the account's are read anew before that, too
         for symbol in out_of_margin:
             self._note_margin(symbol)
 
@@ -201,8 +202,9 @@ class Sender:
             desk.set_leverage_known(symbol, action.leverage)
             return
         await desk.venue.set_margin_mode(symbol, action.margin_mode)
+        desk.forget_modes(symbol)  # some venues keep a leverage for each mode
         if desk.mode is not None and desk.mode.margin_mode is not None:
-            desk.mode = replace(desk.mode, margin_mode=action.margin_mode)
+            desk.note_account_mode(replace(desk.mode, margin_mode=action.margin_mode))
         else:
             desk.margin_modes[symbol] = action.margin_mode
 

@@ -141,6 +141,17 @@ def expects_positions(desk: AccountDesk) -> bool:
     return any(desk.ledger(s).is_ours and desk.ledger(s).expected_lots for s in symbols)
 
 
+def hides_positions(desk: AccountDesk, read: PositionsRead) -> bool:
+    """Tell whether a read lists nothing though ours are held and no order of ours is open there.
+
+    Where one is, the read is not judged alone.
+    """
+    ledgers = (desk.ledger(s) for s in desk.journal.symbols(desk.name))
+    return lists_nothing(read) and any(
+        one.is_ours and one.expected_lots and not one.open for one in ledgers
+    )
+
+
 def lists_nothing(read: PositionsRead) -> bool:
     """Tell whether a read shows no position at all, which a degraded venue also says (A27)."""
     return not read.unreadable and not any(r.size_lots for r in read.positions.values())

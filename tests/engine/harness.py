@@ -86,12 +86,17 @@ class RecordedTargets(FrozenTargets):
     lots_by_version: dict[str, Decimal]
 
     def put(
-        self, account: str, changed: Mapping[str, Frozen], *, only: Container[str] | None = None
+        self,
+        account: str,
+        changed: Mapping[str, Frozen],
+        *,
+        only: Container[str] | None = None,
+        proves_disk: bool = False,
     ) -> bool:
         self.lots_by_version.update(
             {f.version: f.lots for f in changed.values() if f.lots is not None}
         )
-        return super().put(account, changed, only=only)
+        return super().put(account, changed, only=only, proves_disk=proves_disk)
 
 
 class Engine:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from core.errors import BusyError, ConfigError, TransientError
 from core.intents import OrdersJournal
 from core.lanes.lane import Lane
 from core.lanes.roster import Roster
+from core.model import Mode
 from core.settings import AccountConfig
 from tests.engine.harness import Engine, MemoryLog, paper_account
-from tests.engine.scenes import S, holding
+from tests.engine.scenes import S, disabled, holding, is_closed_down, seconds_until
 from tests.virtual_time import run_virtually
 
 
@@ -117,6 +119,34 @@ def test_a11_what_another_account_with_the_same_key_trades_is_left_to_it(tmp_pat
             "disabled",
             f"{S} is left to two, which has the same key",
         )
+        await engine.stop()
+
+    run_virtually(story())
+
+
+def test_a11_what_nobody_adopted_is_not_closed_down_although_a_flatten_took_a_part(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        engine = Engine(tmp_path, account=paper_account(environment="live"))
+        engine.venue.trade_by_hand(S, Decimal(5))
+        engine.start()
+        engine.want(lots=1)
+        await seconds_until(engine, lambda: "adopt/one/BTCUSDT" in engine.alerts())
+        engine.venue.faults.partial_fill = 1
+        engine.mode = (Mode.FLATTEN, "flatten by me")
+        engine.nudge()
+        await seconds_until(engine, lambda: engine.held() not in (0, 5))
+        await asyncio.sleep(0.5)
+        engine.mode, left = (Mode.RUN, ""), engine.held()
+        engine.venue.faults.stop()
+        assert engine.desk.ledger(S).is_ours  # an order of ours was on it
+        await disabled(engine)
+        await seconds_until(engine, lambda: is_closed_down(engine), within_s=100)
+
+        assert is_closed_down(engine)
+        assert engine.held() == left
+        assert engine.venue.placed == []
         await engine.stop()
 
     run_virtually(story())

@@ -75,16 +75,19 @@ def test_a15_an_account_with_both_sides_held_is_not_asked_more_often(tmp_path: P
     run_virtually(story())
 
 
-def test_a15_an_exit_closes_our_side_and_leaves_the_other(tmp_path: Path) -> None:
+def test_a15_an_exit_while_both_sides_are_held_closes_our_side_and_no_more(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         engine = await hedged(tmp_path, 2)
         engine.venue.trade_by_hand(S, Decimal(-1))
+        engine.venue.placed.clear()
         engine.want(lots=0)
-        await seconds_until(engine, lambda: sides(engine) == (0, -1))
-        closed = sides(engine)
-        await asyncio.sleep(5)
+        await seconds_until(engine, lambda: bool(engine.venue.placed))
+        await asyncio.sleep(0.05)
 
-        assert closed == (0, -1)
+        assert sides(engine) == (0, -1)
+        assert [(o.size_lots, o.reduce_only) for o in engine.venue.placed] == [(Decimal(-2), True)]
         await engine.stop()
 
     run_virtually(story())
@@ -180,6 +183,26 @@ def test_a15_a_flatten_whose_closes_are_filled_in_parts_ends_flat(tmp_path: Path
 
         assert sides(engine) == (0, 0)
         assert engine.desk.flattened
+        await engine.stop()
+
+    run_virtually(story())
+
+
+def test_a15_a_disabled_account_is_closed_down_while_a_person_holds_both_sides(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        engine = await hedged(tmp_path, 2)
+        await engine.crash()
+        engine.venue.trade_by_hand(S, Decimal(-1))
+        engine.venue.trade_by_hand(S, Decimal(1))
+        engine.account = engine.account.model_copy(update={"enabled": False})
+        engine.start()
+        (place,) = engine.roster.places
+        await seconds_until(engine, lambda: place.reason == CLOSED_DOWN, within_s=100)
+
+        assert sides(engine) == (1, -1)
+        assert place.reason == CLOSED_DOWN
         await engine.stop()
 
     run_virtually(story())

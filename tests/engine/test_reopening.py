@@ -65,7 +65,7 @@ def test_where_it_may_it_closes_switches_and_opens_again_once(
         await engine.settled()
         await asyncio.sleep(4_000)  # modes are read again each hour
 
-        assert engine.desk.attempts_of(S).reopening == ""  # it helped: it may be done again
+        assert engine.desk.attempts_of(S).reopened == ""  # it helped: it may be done again
         assert sent(engine) == CLOSED_AND_OPENED
         assert engine.held() == 2
         assert engine.venue.requests.count("margin_mode") == 1
@@ -295,7 +295,7 @@ def test_a18_a_leverage_that_is_refused_while_held_reopens_only_where_allowed(
 
         assert any(reduces for _, reduces in sent(engine)) == allows
         assert (engine.venue.leverage[S] == 5) == allows
-        assert engine.held() == 5 if allows else 2  # the override makes more of the same depth
+        assert engine.held() == (5 if allows else 2)  # the override makes more of the same depth
         await engine.stop()
 
     run_virtually(story())

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 from core.attempts import Attempts, increase_sent, reduction_sent, reopening_helped
 from core.decision import Decision, Frozen, Reason
 from core.ledger import Hold, HoldKind, SymbolLedger, Trust
-from core.model import ZERO, Mode, Order, SetLeverage, SetMarginMode, Target
+from core.model import (
+    ZERO,
+    Mode,
+    Order,
+    Position,
+    PositionsRead,
+    SetLeverage,
+    SetMarginMode,
+    Target,
+)
 from core.reconcile import decide
+from core.reopening import in_step
 from tests.engine.fake_venue import INSTRUMENT
 from tests.unit.reconcile_scene import NOW, TARGET, codes, sizes, view
 
@@ -81,6 +91,26 @@ def test_in_portfolio_margin_nothing_is_set_and_a_wanted_mode_stops_increases() 
     assert sizes(decide(view("2", "1", **portfolio))) == [(Decimal(-1), True)]
     keeps = {**portfolio, "margin_mode_wanted": None}
     assert sizes(decide(view("0", "1", **keeps))) == [(Decimal(1), False)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"positions": {"ETHUSDT": Position(symbol="ETHUSDT", size_lots=Decimal(1))}},
+        {"unreadable": frozenset({"ETHUSDT"})},
+    ],
+    ids=["held", "unreadable"],
+)
+def test_an_entry_waits_unstarted_while_the_account_s_mode_cannot_change(
+    changes: dict[str, Any],
+) -> None:
+    entry = decide(view("0", "1", **OTHER_MODE))
+    flat = PositionsRead(began_at_ms=NOW, positions={})
+    (waits,) = in_step({"BTCUSDT": entry}, replace(flat, **changes), lambda _: entry).values()
+
+    assert (waits.actions, codes(waits), waits.starts) == ((), ["margin_mode"], False)
+    assert in_step({"BTCUSDT": entry}, flat, lambda _: entry) == {"BTCUSDT": entry}
+    assert in_step({"BTCUSDT": entry}, None, lambda _: entry) == {"BTCUSDT": entry}
 
 
 # --- closing to open again
