@@ -22,6 +22,9 @@ from core.ledger import Intended, Learned
 from core.model import Order, OrderRequest, PlacedOrder
 from core.ports import SendKind
 
+ANSWER_MS = 2_000  # an unanswered order counts as unknown after this
+TURN_MS = 3_000  # an increase rests on a young read: better plan again than wait longer
+
 SendOutcome = Literal["placed", "unknown", "rejected", "not_placed", "refused"]
 
 
@@ -42,6 +45,7 @@ class Outbox:
     def __init__(self, desk: AccountDesk, terms: Callable[[Order], Terms]) -> None:
         self._desk = desk
         self._terms = terms
+        self.due_ms = 0  # when the answer, or the turn, that it waits for is overdue
 
     async def send(self, orders: Sequence[Order], versions: Mapping[str, str]) -> tuple[Sent, ...]:
         """Send orders of one kind (all reductions or all increases), as many at once as allowed.
@@ -66,6 +70,7 @@ class Outbox:
         return tuple(sent)
 
     async def _next_turn(self, kind: SendKind, count: int) -> Reason | None:
+        self.due_ms = self._desk.now_ms() + TURN_MS
         try:
             await self._desk.venue.wait_turn(kind, count)
         except NotPlacedError as error:
@@ -120,6 +125,7 @@ class Outbox:
         await self._learn(dict.fromkeys(stopped, "not_sent"), orders)
         if not going:
             return refused
+        self.due_ms = self._desk.now_ms() + ANSWER_MS
         results = await self._place([_request(i, orders[i]) for i in going])
         sent = tuple(
             _sent(orders[client_id], client_id, result)

@@ -12,6 +12,7 @@ from core.errors import TradeEngineError
 from core.intents import engine_of, minted_at_ms
 from core.lanes.account_desk import AccountDesk
 from core.lanes.open_orders import cancel_order, notice_strangers
+from core.lanes.outbox import ANSWER_MS
 from core.ledger import (
     Held,
     Hold,
@@ -28,7 +29,6 @@ from core.ledger import (
 )
 from core.model import ZERO, OrderState
 
-ANSWER_MS = 2_000  # a send that has no answer after this is looked up
 RESTS_MS = 5_000  # an order of ours should be over by now: cancel it
 REREAD_TIMEOUT_S = 3
 CLOCKS_APART_MS = 5_000  # the venue's clock against ours

@@ -22,15 +22,13 @@ from core.decision import Decision, Reason
 from core.errors import CredentialsError, NotPlacedError, RejectedError, TradeEngineError
 from core.gate import Terms
 from core.lanes.account_desk import AccountDesk
-from core.lanes.outbox import Outbox, Sent
+from core.lanes.outbox import ANSWER_MS, TURN_MS, Outbox, Sent
 from core.lanes.snapshot import Snapshot
 from core.model import ZERO, Mode, Order, SetLeverage, SetMarginMode
 from core.ports import SendKind
 from core.settings import EngineLimits
 from core.sizing import notional_usdt
 
-ANSWER_MS = 2_000  # an unanswered order counts as unknown after this
-TURN_MS = 3_000  # an increase rests on a young read: better plan again than wait longer
 MAX_CONCURRENT_SYMBOL_REQUESTS = 10
 
 Waiter = Callable[[set[asyncio.Task[object]], int | None], Awaitable[bool]]
@@ -72,7 +70,7 @@ class Sender:
         if opening and not self.was_cut:
             await self._start_increases(opening, versions, on_the_wire)
         if on_the_wire and not self.was_cut:
-            self.was_cut = await self._wait(on_the_wire, ANSWER_MS)
+            await self._wait_for_answers(on_the_wire)
         return self._went_out
 
     async def _start_reductions(
@@ -90,7 +88,17 @@ class Sender:
         if opening and _has_margin(opening, self._snapshot, self._desk):
             on_the_wire.add(task)
         else:
-            self.was_cut = await self._wait({task}, ANSWER_MS)
+            await self._wait_for_answers({task})
+
+    async def _wait_for_answers(self, on_the_wire: set[asyncio.Task[object]]) -> None:
+        """Wait until everything is answered, or what left last is overdue."""
+        desk = self._desk
+        due_ms = desk.now_ms() + ANSWER_MS
+        while not self.was_cut:
+            self.was_cut = await self._wait(on_the_wire, due_ms - desk.now_ms())
+            due_ms = max(due_ms, self._outbox.due_ms)
+            if desk.now_ms() >= due_ms or all(task.done() for task in on_the_wire):
+                return
 
     async def _start_increases(
         self,

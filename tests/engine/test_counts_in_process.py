@@ -1,11 +1,13 @@
 """Requests and round trips of the real engine on the real protocols, counted on virtual time.
 
 Every request takes one round trip. It is short beside the two seconds after which an order counts
-as unanswered: those run from the first request of a round, also for orders that wait for a slot.
+as unanswered: those run from when a chunk of orders leaves, also for one that waits for a slot.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from decimal import Decimal
+from fnmatch import fnmatch
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,12 @@ def is_order(travel: Travel, venue: str) -> bool:
     return any(door.method == travel.method and door.path == path for door in doors)
 
 
+def is_look_up(travel: Travel, venue: str) -> bool:
+    doors = WORDS[venue].look_up
+    path = travel.path.removeprefix(f"/{venue}")
+    return any(d.method == travel.method and fnmatch(path, d.path) for d in doors)
+
+
 def order_trips(here: House, account: str, began_s: float) -> int:
     """Round trips from a moment until the last order was answered."""
     venue = here.accounts[account].exchange
@@ -125,6 +133,24 @@ def test_a_flip_takes_two_round_trips_more_and_the_second_half_of_its_orders(
             assert order_trips(here, name, began_s) == 1 + of_each_half + 1 + of_each_half, name
 
     play(tmp_path, accounts, story)
+
+
+@ONE_VENUE
+@pytest.mark.parametrize("exposure", ["0.07", "0.03", "-0.05"], ids=["add", "reduce", "flip"])
+def test_orders_that_wait_for_the_rate_budget_are_not_looked_up_as_if_unanswered(
+    venue: str, exposure: str, tmp_path: Path
+) -> None:
+    async def story(here: House) -> None:
+        await asyncio.sleep(30)  # what the first orders used of the budgets is free again
+        here.forget()
+        await change_all(here, exposure)
+        orders = len(here.orders(venue))
+        is_flip = Decimal(exposure) < 0
+
+        assert orders == len(SYMBOLS) * (2 if is_flip else 1)
+        assert not any(is_look_up(travel, venue) for travel in here.travels(venue))
+
+    play(tmp_path, {venue: venue}, story, has_budgets=True)
 
 
 @ONE_VENUE

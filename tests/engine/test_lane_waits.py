@@ -73,6 +73,35 @@ def test_an_entry_is_not_starved_by_a_turn_that_is_longer_than_a_read_is_young(
     run_virtually(story())
 
 
+def test_an_order_that_left_late_has_its_full_time_to_be_answered(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await holding(tmp_path, 1, symbols=(A, B))
+        engine.want(B, lots=1)
+        await engine.settled()
+        await asyncio.sleep(20)
+        slow_turn(engine, 1.2)
+
+        async def place(orders: Sequence[OrderRequest]) -> Answers:
+            await asyncio.sleep(1.9)
+            answers: Answers = await honest(orders)
+            return answers
+
+        honest = replace_call(engine, "place_orders", place)
+        replace_call(engine, "orders_at_once", lambda _: 1)
+        engine.want(A, lots=2)
+        engine.want(B, lots=2)
+        passes = len(engine.reports)
+        await seconds_until(engine, lambda: engine.held(A) == engine.held(B) == 2)
+        await asyncio.sleep(1)
+
+        assert [all(s.verified for s in r.symbols.values()) for r in engine.reports[passes:]] == [
+            True
+        ]
+        await engine.stop()
+
+    run_virtually(story())
+
+
 def test_a_flatten_does_not_wait_for_an_increase_of_another_symbol_that_hangs(
     tmp_path: Path,
 ) -> None:
