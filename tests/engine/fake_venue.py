@@ -86,6 +86,7 @@ class FakeVenue:
     rng: random.Random
     faults: Faults = field(default_factory=Faults)
     equity_usdt: Decimal = Decimal(1_000_000)
+    most_at_once: int = 10
     held: dict[str, Decimal] = field(default_factory=dict)
     orders: dict[str, OrderState] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
@@ -196,7 +197,7 @@ class FakeVenue:
         await asyncio.sleep(0)
 
     def orders_at_once(self, kind: SendKind) -> int:
-        return 10
+        return self.most_at_once
 
     async def place_orders(
         self, orders: Sequence[OrderRequest]

@@ -87,7 +87,7 @@ def test_an_order_that_left_late_has_its_full_time_to_be_answered(tmp_path: Path
             return answers
 
         honest = replace_call(engine, "place_orders", place)
-        replace_call(engine, "orders_at_once", lambda _: 1)
+        engine.venue.most_at_once = 1
         engine.want(A, lots=2)
         engine.want(B, lots=2)
         passes = len(engine.reports)
