@@ -43,4 +43,4 @@ def _ends_flat(decision: Decision | None, symbol: str, read: PositionsRead) -> b
     if decision is None:
         return False
     closes = sum((o.size_lots for o in decision.orders if o.reduce_only), ZERO)
-    return bool(decision.reopens) or closes == -(read.size_lots(symbol) or ZERO)
+    return bool(decision.reopens) or closes == -read.positions[symbol].size_lots
