@@ -15,7 +15,7 @@ MS_A_DAY: Final = 86_400_000
 
 
 def parent_of(hotkey: str) -> str:
-    """Give the registered hotkey behind an entity's synthetic one (`SS58_3`); others as they are."""
+    """Give the registered hotkey behind an entity's synthetic one (`SS58_3`); else the same."""
     return hotkey.partition("_")[0]
 
 
