@@ -288,6 +288,7 @@ class Contribution:
     confirmed_at_ms: int | None = None  # level sources: when the value was last verified
     is_level: bool = False
     is_last_known: bool = False  # its files or mapping are gone: held, not refreshed
+    is_simulated: bool = False  # made up by a simulation: real accounts must not follow it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,7 @@ class SignalManager:
                     received_at_ms=signal.received_at_ms,
                     confirmed_at_ms=confirmed_at_ms,
                     is_level=source.is_level,
+                    is_simulated=signal.meta.get("simulated") is True,
                 )
             )
         fresh = {(c.source_symbol, c.symbol) for c in found}
@@ -135,6 +136,7 @@ class SignalManager:
             confirmed_at_ms=last.confirmed_at_ms,
             is_level=last.is_level,
             is_last_known=not is_moved,
+            is_simulated=last.is_simulated,
         )
 
     def _tell_lost(self, source: str, *, is_lost: bool) -> None:
@@ -205,6 +207,7 @@ def _encode(known: Known) -> dict[str, Any]:
                     "signal_id": c.signal_id,
                     "received_at_ms": c.received_at_ms,
                     "is_level": c.is_level,
+                    "is_simulated": c.is_simulated,
                 }
                 for symbol, c in by_symbol.items()
             }
@@ -227,6 +230,7 @@ def _decode(raw: Mapping[str, Any]) -> Known:
                     signal_id=row["signal_id"],
                     received_at_ms=int(row["received_at_ms"]),
                     is_level=bool(row["is_level"]),
+                    is_simulated=bool(row.get("is_simulated", False)),  # absent in older files
                 )
                 for symbol, row in by_symbol.items()
             }

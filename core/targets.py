@@ -17,7 +17,8 @@ class Weighing:
     """Everything beside the contributions that decides a target.
 
     `weights` is {symbol: {source: weight}}, `leverage` {symbol: configured leverage};
-    `stale_after_s` by source, 0 = never. `max_gross` is a multiple of equity.
+    `stale_after_s` by source, 0 = never. `max_gross` is a multiple of equity. `hears_simulated` is
+    for paper accounts alone: to any other a simulated source has never spoken.
     """
 
     weights: Mapping[str, Mapping[str, Decimal]]
@@ -25,6 +26,11 @@ class Weighing:
     leverage_override: Decimal | None
     stale_after_s: Mapping[str, int]
     max_gross: Decimal
+    hears_simulated: bool
+
+    def hears(self, said: Contribution) -> bool:
+        """Tell whether a contribution may count at all."""
+        return self.hears_simulated or not said.is_simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,19 @@ def compute_targets(
 ) -> dict[str, Target]:
     """Weigh contributions into one target a symbol, caps applied; see semantics §2 and §4."""
     spoken: dict[str, list[Contribution]] = {}
+    unheard: dict[str, set[str]] = {}
     for contribution in contributions:
-        if contribution.symbol in weighing.weights:
+        if contribution.symbol not in weighing.weights:
+            continue
+        if weighing.hears(contribution):
             spoken.setdefault(contribution.symbol, []).append(contribution)
+        else:
+            unheard.setdefault(contribution.symbol, set()).add(contribution.source)
     targets = {
-        symbol: _target(symbol, said, weighing, now_ms) for symbol, said in sorted(spoken.items())
+        symbol: _telling_unheard(
+            _target(symbol, said, weighing, now_ms), unheard.get(symbol, frozenset())
+        )
+        for symbol, said in sorted(spoken.items())
     }
     return _capped_gross(targets, weighing.max_gross)
 
@@ -74,7 +88,7 @@ def level_sign(
     contributions: Iterable[Contribution], weighing: Weighing, symbol: str
 ) -> int | None:
     """Sign of what the level sources together want of a symbol; None when none speaks of it."""
-    levels = [c for c in contributions if c.is_level and c.symbol == symbol]
+    levels = [c for c in contributions if c.is_level and c.symbol == symbol and weighing.hears(c)]
     if not levels:
         return None
     total = sum(
@@ -107,6 +121,14 @@ def _target(symbol: str, said: Sequence[Contribution], weighing: Weighing, now_m
         instruction_id=instructed[1],
         reasons=tuple(reasons),
     )
+
+
+def _telling_unheard(target: Target, sources: Iterable[str]) -> Target:
+    told = [
+        f"simulated_source: {source} is simulated; only paper accounts follow it"
+        for source in sorted(sources)
+    ]
+    return replace(target, reasons=(*target.reasons, *told)) if told else target
 
 
 def _held_to(exposure: Decimal, cap: Decimal) -> Decimal:

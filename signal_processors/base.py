@@ -14,9 +14,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from core.checkpoint import Checkpoint, SymbolState, save_checkpoint
+from core.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    SymbolState,
+    load_checkpoint,
+    save_checkpoint,
+)
+from core.clock import utc_day
 from core.home import Home
-from core.journal import GroupCommit, Journal, Position, encode_rows
+from core.journal import GroupCommit, Journal, Position, compress_old_days, encode_rows
 from core.model import Signal
 from core.ports import Clock
 from core.process.lease import Lease, lock_now
@@ -31,6 +38,9 @@ CHECKPOINT_EVERY_S: Final = 1.0
 MEMORY_MS: Final = 600_000
 """How far back a restarting writer recalls what it stored."""
 MARK_EVERY_MS: Final = 1_000
+DAY_MS: Final = 86_400_000
+NEW_DAY_CHECK_S: Final = 3600.0
+"""Seconds: how often it is asked whether another day has become old."""
 
 
 def discover(folder: Path = FOLDER) -> dict[str, SourceProfile]:
@@ -82,7 +92,8 @@ class Fold(Protocol):
 class SignalWriter:
     """The only writer of `raw_signals/<source>/`; bound to the running loop.
 
-    `on_stored` is called after each fdatasync.
+    `on_stored` is called after each fdatasync. Files of its journal are compressed when they are
+    older than `compress_after_days` UTC days; None = never.
     """
 
     def __init__(
@@ -93,6 +104,7 @@ class SignalWriter:
         clock: Clock,
         fold: Fold,
         on_stored: Callable[[], None] = lambda: None,
+        compress_after_days: int | None = None,
     ) -> None:
         self.source = source
         self.folder = home.raw_signals / source
@@ -109,6 +121,8 @@ class SignalWriter:
         self._confirmed_at_ms: int | None = None
         self._marks: deque[tuple[int, Position]] = deque()  # where the journal stood, and when
         self._saving: asyncio.Task[None] | None = None
+        self._compress_after_days = compress_after_days
+        self._compressing: asyncio.Task[None] | None = None
         self._is_dirty = False
         self._is_closing = asyncio.Event()
 
@@ -139,6 +153,9 @@ class SignalWriter:
         self._fold.restore(recovered)
         if recovered.is_checkpoint_stale:
             self._schedule_checkpoint()
+        if self._compress_after_days is not None:
+            work = self._compress_each_day(self._compress_after_days)
+            self._compressing = asyncio.create_task(work, name="compress")
 
     async def store(self, candidate: Signal) -> Decision:
         """Judge and store one signal; returns after the fdatasync.
@@ -171,11 +188,16 @@ class SignalWriter:
         self._schedule_checkpoint()
 
     async def close(self) -> None:
-        """Store what waits, write the checkpoint, give the lock back."""
+        """Store what waits, write the checkpoint, give the lock back.
+
+        A file that is being compressed is finished first: nobody else may write here meanwhile.
+        """
         await self._journal.close()
         self._is_closing.set()
         if self._saving is not None:
             await self._saving
+        if self._compressing is not None:
+            await asyncio.wait([self._compressing])  # raises nothing: it is only housekeeping
         if self._lease is not None:
             self._lease.release()
 
@@ -220,6 +242,33 @@ class SignalWriter:
             if self._is_closing.is_set():
                 return
 
+    async def _compress_each_day(self, after_days: int) -> None:
+        done = ""
+        while not self._is_closing.is_set():
+            today = utc_day(self._clock.now_ms())
+            if today != done:
+                done = today
+                await self._compress(before_day=utc_day(self._clock.now_ms() - after_days * DAY_MS))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NEW_DAY_CHECK_S):
+                    await self._is_closing.wait()
+
+    async def _compress(self, *, before_day: str) -> None:
+        """Compress in a thread; what it must leave alone only ever moves to the newest file."""
+        newest = {symbol: state.newest.id for symbol, state in self._states.items()}
+        kept = _files_of(self._covered, *(position for _, position in self._marks))
+
+        def work() -> None:
+            compress_old_days(
+                self.folder,
+                before_day=before_day,
+                newest=newest,
+                kept=kept | _files_of_checkpoint(self.folder),
+                is_stopped=self._is_closing.is_set,
+            )
+
+        await asyncio.to_thread(work)
+
     async def _save(self) -> None:
         self._is_dirty = False
         checkpoint = Checkpoint(
@@ -235,3 +284,18 @@ class SignalWriter:
         except OSError as error:  # the journal has it all; a later one covers more
             self._is_dirty = True
             log.warning("checkpoint not written", extra={"error": str(error)})
+
+
+def _files_of(*positions: Position | None) -> set[str]:
+    return {position.file for position in positions if position is not None}
+
+
+def _files_of_checkpoint(folder: Path) -> set[str]:
+    """Name the files that who starts from the checkpoint on disk will look into."""
+    try:
+        checkpoint = load_checkpoint(folder)
+    except CheckpointError:
+        return set()  # nobody starts from that: the journals are read instead
+    if checkpoint is None:
+        return set()
+    return _files_of(checkpoint.covered, checkpoint.memory_from)

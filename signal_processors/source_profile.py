@@ -11,6 +11,7 @@ class SourceProfile:
     name: str
     kind: Literal["instruction", "level"]  # deliberate acts, or a state confirmed again and again
     service: str  # the PM2 app that writes its journal
+    compress_after_days: int = 60  # older files of its journal are compressed, in UTC days
 
     @property
     def is_level(self) -> bool:

@@ -88,6 +88,7 @@ async def receive_alerts(service: Service) -> None:
         clock=clock,
         fold=fold,
         on_stored=partial(send_nudge, service.home),
+        compress_after_days=SOURCE.compress_after_days,
     )
     writer.open()
     try:

@@ -32,7 +32,10 @@ from signal_processors.tradingview_order import supersedes
 __all__ = ["SOURCE", "ParsedAlert", "Rejection", "parse", "supersedes", "to_signal"]
 
 SOURCE: Final = SourceProfile(
-    name="tradingview", kind="instruction", service="tradingview-endpoint"
+    name="tradingview",
+    kind="instruction",
+    service="tradingview-endpoint",
+    compress_after_days=60,
 )
 
 DIRECTION_FIELDS: Final = ("direction", "market_position", "sentiment")

@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from core.process.key_lease import key_fingerprint
 from core.settings.validation import (
@@ -17,6 +18,7 @@ from core.settings.validation import (
 
 FILE: Final = "credentials.json"
 SN8_KEY: Final = "bittensor_sn8"
+TIERS: Final = frozenset({"0", "30", "50", "100"})  # older files hold them as text
 
 Environment = Literal["paper", "demo", "live"]
 AccountName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,39}$")]
@@ -60,13 +62,57 @@ class AccountConfig(ConfigModel):
 
 
 class BittensorCredentials(ConfigModel):
-    """Access to the SN8 data API."""
+    """Access to the SN8 data API; in `paper` to the simulated one of our paper exchange."""
 
     api_key: SecretStr = SecretStr("")
-    endpoint: str = ""
-    websocket: str | None = None
-    auth_style: str = ""
-    tier: str = ""
+    environment: Literal["paper", "live"] = "live"  # paper: only paper accounts follow it
+    endpoint: str = Field(default="", repr=False)  # an address may carry a secret
+    websocket: str | None = Field(default=None, repr=False)
+    auth_style: Literal["bearer", "request_network", "legacy_body"] = "bearer"
+    tier: Literal[0, 30, 50, 100] = 100
+
+    @field_validator("auth_style", "tier", mode="before")
+    @classmethod
+    def _read_empty_as_default(cls, value: object, info: ValidationInfo) -> object:
+        text = value.strip() if isinstance(value, str) else value
+        if text == "":
+            return cls.model_fields[info.field_name or ""].default
+        if isinstance(text, bool):  # would pass for 0
+            return str(text)
+        return int(text) if isinstance(text, str) and text in TIERS else text
+
+    @field_validator("endpoint", "websocket")
+    @classmethod
+    def _without_last_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else value
+
+    @field_validator("websocket")
+    @classmethod
+    def _read_empty_as_none(cls, value: str | None) -> str | None:
+        return value or None
+
+    @model_validator(mode="after")
+    def _has_addresses(self) -> "BittensorCredentials":
+        # judged here and not at the fields: a field's error would repeat what may be a pasted key
+        if self.endpoint and not _is_address(self.endpoint, "http", "https"):
+            raise ValueError("needs an endpoint that begins with http:// or https://")
+        if self.websocket and not _is_address(self.websocket, "ws", "wss"):
+            raise ValueError("needs a websocket that begins with ws:// or wss://")
+        return self
+
+    @property
+    def is_configured(self) -> bool:
+        """Tell whether it has a key, and an endpoint where none is known otherwise."""
+        has_endpoint = bool(self.endpoint) or self.environment == "paper"
+        return bool(self.api_key.get_secret_value()) and has_endpoint
+
+
+def _is_address(text: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its words may repeat the text
+        return False
 
 
 class Credentials(ConfigModel):

@@ -15,8 +15,9 @@ import httpx
 import orjson
 import pytest
 
+from core.clock import utc_day
 from core.home import CHECKOUT, HOME_VARIABLE, Home
-from core.journal import JournalTail
+from core.journal import Journal, JournalTail, journal_names
 from core.nudge import NudgeReceiver
 from core.process.service_status import read_status
 from core.source_reader import SourceReader
@@ -176,3 +177,21 @@ async def test_without_a_token_the_process_says_how_to_make_one(configured: Home
             assert (await client.get("/ping")).json() == {"ping": "pong"}
 
         assert "trade-engine up" in read_status(configured, NAME)["problems"][0]
+
+
+async def test_the_receiver_compresses_what_is_older_than_its_source_says(
+    configured: Home,
+) -> None:
+    folder = configured.raw_signals / "tradingview"
+    old, recent = (int(time.time() * 1000) - days * 86_400_000 for days in (62, 58))
+    for at_ms in (old, recent):
+        Journal(folder).append_sync([{"status": "rejected"}], at_ms=at_ms)
+    deadline = time.monotonic() + 10
+    async with receiver(configured):
+        while time.monotonic() < deadline:
+            if len(journal_names(folder)) == 1:
+                break
+            await asyncio.sleep(0.01)
+
+    assert journal_names(folder) == [f"{utc_day(recent)}.jsonl"]
+    assert (folder / f"{utc_day(old)}.jsonl.gz").exists()

@@ -35,7 +35,8 @@ MADE_CODES = {
     "made.reason": {DEAD_BAND},
     "frozen.reason": {BELOW_MINIMUM},
     "str(brakes.mode)": {str(Mode.PAUSE), str(Mode.FLATTEN)},
-    "code": set[str](),  # `_nothing`, whose callers say it
+    # `_nothing`, whose callers say it; what is told of a target, as its text begins
+    "code": set(re.findall(r'f"([a-z_]+): ', (CHECKOUT / "core/targets.py").read_text())),
 }
 OUTCOMES = {"order_ambiguous", "second_engine", "trips_lost"}  # said elsewhere than in a `Reason`
 

@@ -19,6 +19,7 @@ WEIGHING = Weighing(
     leverage_override=None,
     stale_after_s={"tradingview": 0, "bittensor": 600},
     max_gross=Decimal(3),
+    hears_simulated=False,
 )
 
 
