@@ -123,6 +123,7 @@ class RankedMiner:
     score: float = 0.0  # comparable within one ranking only
     rank: int | None = None  # 1 = best; None = not eligible
     reasons: tuple[str, ...] = ()  # codes, then words: "few_trades: 3 of 10"
+    refused_pairs: frozenset[str] = frozenset()  # in which it is not followed
     figures: Mapping[str, float] = field(default_factory=dict)  # what it was judged by
 
     @property
