@@ -161,6 +161,7 @@ def _rule(kind: str, context: dict[str, Any]) -> str:
 
 def _plain(text: str) -> str:
     text = text.removeprefix("Value error, ")
+    text = text.replace("Input should be a valid integer", "must be a whole number")
     return text.replace("Input should be a valid", "must be a").replace("Input should", "must")
 
 
