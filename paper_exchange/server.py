@@ -38,6 +38,9 @@ from paper_exchange.exchange import PaperExchange
 from paper_exchange.faults import FaultTable
 from paper_exchange.pipeline import Pipeline, SeenRequest
 from paper_exchange.prices import PriceSource, RandomWalk
+from paper_exchange.sn8.control import control_routes
+from paper_exchange.sn8.options import Sn8Options
+from paper_exchange.sn8.service import SimulatedValidator
 from paper_exchange.state_file import StateFile
 from paper_exchange.wires import find_wires
 
@@ -52,6 +55,7 @@ class PaperServer:
 
     `home` None keeps nothing on disk. Given `accounts` (or a `credentials.json` in the home) the
     door is strict, otherwise any key comes in. `limits` = the venues' rate limits are enforced.
+    `sn8` says how the simulated subnet validator is.
     """
 
     def __init__(  # noqa: PLR0913 - each is one thing a test wants to choose
@@ -66,11 +70,13 @@ class PaperServer:
         seed: int = 0,
         start_balance_usdt: Decimal = START_BALANCE_USDT,
         token: str = "",
+        sn8: Sn8Options | None = None,
         listener: socket.socket | None = None,
     ) -> None:
         place = Home(home) if home else None
         self._file = StateFile(place.state / STATE_FILE if place else None)
-        self._doorkeeper = Doorkeeper(place.credentials if place else None)
+        credentials = place.credentials if place else None
+        self._doorkeeper = Doorkeeper(credentials)
         wires = find_wires()
         self.exchange = PaperExchange(
             instruments={prefix: wire.instruments for prefix, wire in wires.items()},
@@ -86,6 +92,8 @@ class PaperServer:
         self._pipeline = Pipeline(self.exchange, wires, self._file)
         self._pipeline.limits_enforced = limits
         self._control = Control(self._pipeline, self._file, token)
+        self.sn8 = SimulatedValidator(sn8 or Sn8Options(), self.exchange.clock, seed, credentials)
+        self._token = token
         for account in accounts:
             self._doorkeeper.is_strict = True
             self.exchange.open_account(account)
@@ -97,8 +105,11 @@ class PaperServer:
 
     async def start(self) -> str:
         """Open the door; returns the URL."""
+        self.sn8.start()
         app = web.Application(client_max_size=MAX_BODY)
         app.add_routes(self._control.routes())
+        app.add_routes(control_routes(self.sn8, self._token))
+        app.add_routes(self.sn8.routes())
         app.router.add_route("*", "/{tail:.*}", self._pipeline.serve)
         self._runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=1.0
@@ -118,6 +129,7 @@ class PaperServer:
     async def stop(self) -> None:
         """Close the door and write what is not written."""
         self._pipeline.stopping.set()
+        await self.sn8.close()
         if self._ticking is not None:
             self._ticking.cancel()
             with suppress(asyncio.CancelledError):
@@ -181,6 +193,7 @@ class PaperServer:
             "accounts": [row.name for row in self._doorkeeper.accounts()],
             "requests": self._pipeline.count,
             "faults": len(self.exchange.faults.rows()),
+            "sn8": self.sn8.summary(),
         }
 
     @property
@@ -193,6 +206,7 @@ class PaperServer:
         while True:
             await asyncio.sleep(TICK_S)
             self.exchange.tick()
+            self.sn8.tick()
             await self._file.commit()
 
 
