@@ -56,11 +56,12 @@ function service(name, script, extra = {}) {
   };
 }
 
-function hasPaperAccount() {
+function needsPaperExchange() {
   const files = ["credentials.json", path.join("state", "last_good", "credentials.json")];
   for (const file of files) {
     try {
-      const { accounts = [] } = JSON.parse(fs.readFileSync(path.join(home, file), "utf8"));
+      const { accounts = [], bittensor_sn8: sn8 } = JSON.parse(fs.readFileSync(path.join(home, file), "utf8"));
+      if (sn8 && sn8.environment === "paper" && !sn8.endpoint) return true;
       return accounts.some((a) => a.enabled !== false && a.environment === "paper" && !a.base_url);
     } catch {
       // absent or broken: what the engine would fall back to decides
@@ -71,10 +72,12 @@ function hasPaperAccount() {
 
 const apps = [
   service("tradingview-endpoint", "signal_processors/tradingview_endpoint.py"),
+  // a payload of 256 MB unpacked needs its room, a leak does not
+  service("bittensor-signals", "signal_processors/bittensor_processor.py", { max_memory_restart: "1G" }),
   service("trade-engine", "execute_trades.py", { kill_timeout: 30000 }),
   service("monitor", "monitor/app.py"),
 ];
 // first, so that the engine finds it at once; it can do without for a while
-if (hasPaperAccount()) apps.unshift(service("paper-exchange", "paper_exchange/server.py"));
+if (needsPaperExchange()) apps.unshift(service("paper-exchange", "paper_exchange/server.py"));
 
 module.exports = { apps };

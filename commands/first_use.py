@@ -1,4 +1,4 @@
-"""The example configuration of a first start: a paper account a venue, two symbols, a random token.
+"""The example configuration of a first start: paper accounts and signals, two symbols, a token.
 
 Never touches a file that is there, nor one whose last good copy is: somebody's own configuration
 that got lost must not come back as our example.
@@ -36,7 +36,10 @@ def write_examples(home: Home) -> list[str]:
 
 
 def _credentials() -> dict[str, Any]:
-    return {"accounts": [_paper_account(profile) for profile in venue_profiles().values()]}
+    return {
+        "bittensor_sn8": {"api_key": secrets.token_hex(9), "environment": "paper"},
+        "accounts": [_paper_account(profile) for profile in venue_profiles().values()],
+    }
 
 
 def _paper_account(profile: Profile) -> dict[str, Any]:
@@ -60,12 +63,19 @@ def _asset_mapping() -> dict[str, dict[str, str]]:
 
 
 def _signal_weights() -> list[dict[str, Any]]:
-    # a source that is not there yet counts 0
-    sources = [
-        {"source": "tradingview", "weight": 0.1},
-        {"source": "bittensor", "weight": 0.15},
+    # ETHUSDT is left to alerts alone, so that a first flat alert ends flat
+    heard = {"BTCUSDT": 0.15, "ETHUSDT": 0.0}
+    return [
+        {
+            "symbol": symbol,
+            "leverage": 3,
+            "sources": [
+                {"source": "tradingview", "weight": 0.1},
+                {"source": "bittensor", "weight": heard[symbol]},
+            ],
+        }
+        for symbol in SYMBOLS
     ]
-    return [{"symbol": symbol, "leverage": 3, "sources": sources} for symbol in SYMBOLS]
 
 
 def _engine_config() -> dict[str, Any]:

@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "status": Entry("status", "Show how the engine stands.", READ),
     "positions": Entry("positions", "Show what is held and wanted, read from the exchange.", READ),
     "signals": Entry("signals", "Show the newest signal of each source and symbol.", READ),
+    "why": Entry("why", "Show why a symbol is held as it is.", READ),
     "send-signal": Entry(
         "send_signal", "Post an alert to the receiver, as TradingView would.", RUN
     ),

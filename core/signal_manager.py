@@ -60,11 +60,16 @@ class SignalManager:
         return found
 
     def signal_age_s(self) -> dict[str, int | None]:
-        """Seconds since the newest signal of each source; None = it never spoke."""
+        """Seconds since each source was last heard; None = it never spoke.
+
+        An instruction is heard when it comes, a level also when it is confirmed.
+        """
         now_ms = self._clock.now_ms()
         ages: dict[str, int | None] = {}
         for source in self._sources:
             times = [s.received_at_ms for s in self.previous_signals.get(source.name, {}).values()]
+            confirmed_at_ms = source.confirmed_at_ms() if source.is_level else None
+            times += [] if confirmed_at_ms is None else [confirmed_at_ms]
             ages[source.name] = max(0, now_ms - max(times)) // 1000 if times else None
         return ages
 

@@ -79,16 +79,19 @@ class PositionBook:
             if at_ms > snapshot.watermark_ms - CLOSED_KEPT_MS
         }
         shown = {p.uuid: p for miner in snapshot.miners.values() for p in miner.positions}
-        for uuid, position in shown.items():
-            known = self._held.get(uuid)
-            if is_forced or self._is_news(position):
-                self._held[uuid] = Held(position=position)
-            elif known is not None:
-                self._held[uuid] = replace(known, missing=0)
+        for position in shown.values():
+            self._show(position, is_forced=is_forced)
         for uuid in self._held.keys() - shown.keys():
             self._miss(uuid, snapshot, vanish_after)
-        for uuid in [u for u, row in self._held.items() if row.position.hotkey in gone]:
-            del self._held[uuid]
+        self._held = {u: row for u, row in self._held.items() if row.position.hotkey not in gone}
+
+    def _show(self, position: MinerPosition, *, is_forced: bool) -> None:
+        """Take what a snapshot shows as open, unless something newer of it is known."""
+        known = self._held.get(position.uuid)
+        if is_forced or self._is_news(position):
+            self._held[position.uuid] = Held(position=position)
+        elif known is not None:
+            self._held[position.uuid] = replace(known, missing=0)
 
     def _is_news(self, position: MinerPosition) -> bool:
         """Tell whether a snapshot's position is at least as new as what is known of it."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from signal_processors.bittensor_model import ZERO, MinerPosition, Ranking
 
@@ -110,6 +110,25 @@ def is_worth_publishing(published: Decimal, depth: Decimal, min_change: Decimal)
     """Tell whether a depth differs enough from the published one; a change of sign always does."""
     is_other_sign = _sign(published) != _sign(depth)
     return is_other_sign or abs(depth - published) >= min_change
+
+
+def explained(row: PairDepth | None) -> dict[str, Any]:
+    """Give what made a depth as JSON values, for people; None = nobody holds the pair."""
+    if row is None:
+        return {"wanted": "0", "agreement": "0", "miners": []}
+    return {
+        "wanted": format(row.depth, "f"),
+        "agreement": format(row.agreement, "f"),
+        "miners": [
+            {
+                "hotkey": part.hotkey,
+                "weight": format(part.weight, "f"),
+                "net_leverage": format(part.net_leverage, "f"),
+                "depth": format(part.depth, "f"),
+            }
+            for part in row.parts
+        ],
+    }
 
 
 def _shares(held: list[MinerPosition], limit: Decimal) -> list[tuple[MinerPosition, Decimal]]:

@@ -16,7 +16,12 @@ from core.model import Signal
 from core.ports import Clock
 from signal_processors.base import Decision, SignalWriter
 from signal_processors.bittensor_config import Publishing
-from signal_processors.bittensor_exposure import PairDepth, is_worth_publishing, next_depth
+from signal_processors.bittensor_exposure import (
+    PairDepth,
+    explained,
+    is_worth_publishing,
+    next_depth,
+)
 from signal_processors.bittensor_model import ZERO
 from signal_processors.journal_recovery import Recovered
 
@@ -151,7 +156,7 @@ class Publisher:
             meta={
                 **meta,
                 **({"simulated": True} if self._is_simulated else {}),
-                **_explained(wanted),
+                **explained(wanted),
             },
         )
 
@@ -172,24 +177,6 @@ class Publisher:
         grown = max(ZERO, abs(signal.depth) - start)
         bucket = self._buckets[signal.source_symbol]
         bucket.allowance = max(ZERO, bucket.allowance - grown)
-
-
-def _explained(wanted: PairDepth | None) -> dict[str, Any]:
-    if wanted is None:
-        return {"wanted": "0", "agreement": "0", "miners": []}
-    return {
-        "wanted": format(wanted.depth, "f"),
-        "agreement": format(wanted.agreement, "f"),
-        "miners": [
-            {
-                "hotkey": part.hotkey,
-                "weight": format(part.weight, "f"),
-                "net_leverage": format(part.net_leverage, "f"),
-                "depth": format(part.depth, "f"),
-            }
-            for part in wanted.parts
-        ],
-    }
 
 
 def _is_simulated(signal: Signal) -> bool:

@@ -43,6 +43,7 @@ def small(short_folder: Path) -> Iterator[Installation]:
     entries = {
         "paper-exchange": "paper_exchange/server.py",
         "tradingview-endpoint": "signal_processors/tradingview_endpoint.py",
+        "bittensor-signals": "signal_processors/bittensor_processor.py",
         "trade-engine": "execute_trades.py",
         "monitor": "monitor/app.py",
     }

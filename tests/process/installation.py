@@ -16,7 +16,10 @@ from typing import Any
 from core.home import HOME_VARIABLE, Home
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("paper-exchange", "tradingview-endpoint", "trade-engine", "monitor")
+NAMES = (
+    *("paper-exchange", "tradingview-endpoint", "bittensor-signals"),
+    *("trade-engine", "monitor"),
+)
 STUB = """
 import asyncio, sys
 from core.process.service import Service, run_service

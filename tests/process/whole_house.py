@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from commands.first_use import write_examples
+from commands.first_use import SYMBOLS, write_examples
 from core.home import HOME_VARIABLE
 from core.process.identity import send_signal
 from core.process.lease import Holder, read_holder
@@ -38,6 +38,13 @@ Row = dict[str, Any]
 VENUE = "bybit"  # the account that is looked at; the others trade beside it
 
 
+def deaf_to_sn8(symbol: str) -> Row:
+    """Give a symbol's row of the weights, with a following of SN8 that counts for nothing."""
+    weights = [("tradingview", 0.1), ("bittensor", 0.0)]
+    sources = [{"source": name, "weight": weight} for name, weight in weights]
+    return {"symbol": symbol, "leverage": 3, "sources": sources}
+
+
 class House(Installation):
     """One home with real services on ports of its own, and everything that can be seen of it."""
 
@@ -50,6 +57,8 @@ class House(Installation):
             "paper_exchange": {"port": ports[2]},
         }
         self.home.engine_config.write_text(json.dumps(config))
+        # alerts alone decide, so that what must be held can be worked out
+        self.home.signal_weights.write_text(json.dumps([deaf_to_sn8(s) for s in SYMBOLS]))
         write_examples(self.home)
         self.webhook, self.monitor, self.paper = (f"http://127.0.0.1:{port}" for port in ports)
 

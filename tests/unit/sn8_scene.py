@@ -1,7 +1,7 @@
 """Small SN8 payloads to build tests from: made by hand, synthetic in content, genuine in shape."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b, sha256
 from typing import Any
@@ -11,8 +11,10 @@ from signal_processors.bittensor_model import (
     ClosedTrade,
     Miner,
     MinerPosition,
+    Neuron,
     RankedMiner,
     Ranking,
+    Registry,
     Snapshot,
 )
 from signal_processors.bittensor_payload import Judge
@@ -176,3 +178,14 @@ def ranking(weights: Mapping[int, str], *, flags: Sequence[str] = ()) -> Ranking
         for place, (n, w) in enumerate(weights.items(), start=1)
     )
     return Ranking(name="risk_adjusted", made_at_ms=NOW_MS, rows=rows, flags=tuple(flags))
+
+
+def registry(numbers: Iterable[int], *, at_ms: int = NOW_MS, owner: str = "") -> Registry:
+    """Make a chain that knows these miners, each its own owner's or all of one."""
+    neurons = {
+        hotkey(n): Neuron(
+            hotkey=hotkey(n), uid=n, coldkey=owner or f"cold {n}", incentive=0.1, registered_at_ms=0
+        )
+        for n in numbers
+    }
+    return Registry(block=1, fetched_at_ms=at_ms, neurons=neurons)

@@ -20,6 +20,7 @@ from signal_processors.bittensor_model import MinerPosition
 from tests.unit.sn8_scene import hotkey, position, ranking
 
 TARGETS = {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT", "ETHUSD": "ETHUSDT"}
+ZERO = Decimal(0)
 MEASURE = Measure(limit=Decimal("0.5"), targets=TARGETS)
 
 
@@ -141,11 +142,14 @@ books = st.lists(
 )
 
 
+depth_values = st.decimals(-1, 1, places=4)
+
+
 @given(books, st.integers(0, 5), st.sampled_from(sorted(TARGETS)), shares)
 def test_one_miner_moves_a_symbol_by_its_weight_to_either_side_at_most(
     held: list[tuple[int, str, Decimal]], who: int, pair: str, net: Decimal
 ) -> None:
-    weights = {n: "0.1" for n in range(6)}
+    weights = dict.fromkeys(range(6), "0.1")
     before = {(n, p): position(n, str(x), pair=p) for n, p, x in held}
     after = {**before, (who, pair): position(who, str(net), pair=pair)}
 
@@ -153,12 +157,12 @@ def test_one_miner_moves_a_symbol_by_its_weight_to_either_side_at_most(
 
     for symbol in set(TARGETS.values()):
         pairs = [p for p, target in TARGETS.items() if target == symbol]
-        moved = sum((now.get(p, 0) - then.get(p, 0) for p in pairs), Decimal(0))
+        moved = sum((now.get(p, ZERO) - then.get(p, ZERO) for p in pairs), Decimal(0))
         assert abs(moved) <= Decimal("0.2") + Decimal("0.0004")
-        assert abs(sum((now.get(p, 0) for p in pairs), Decimal(0))) <= Decimal("0.6004")
+        assert abs(sum((now.get(p, ZERO) for p in pairs), Decimal(0))) <= Decimal("0.6004")
 
 
-@given(*[st.decimals(-1, 1, places=4)] * 2, st.decimals(0, 1, places=4))
+@given(depth_values, depth_values, st.decimals(0, 1, places=4))
 def test_a_depth_never_grows_by_more_than_allowed_nor_past_what_is_wanted(
     published: Decimal, wanted: Decimal, allowance: Decimal
 ) -> None:

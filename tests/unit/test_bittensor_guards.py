@@ -8,8 +8,8 @@ import pytest
 
 from signal_processors.bittensor_config import Guards
 from signal_processors.bittensor_guards import GuardMemory, Surroundings, Verdict, judge
-from signal_processors.bittensor_model import Neuron, Registry, Snapshot
-from tests.unit.sn8_scene import HOUR_MS, NOW_MS, hotkey, position, snapshot, trade
+from signal_processors.bittensor_model import Snapshot
+from tests.unit.sn8_scene import HOUR_MS, NOW_MS, hotkey, position, registry, snapshot, trade
 
 FOLLOWED = {hotkey(n): Decimal("0.1") for n in range(10)}
 GUARDS = Guards()
@@ -33,16 +33,6 @@ def network(*, without: int = 0, **changes: Any) -> Snapshot:
 
 def codes(verdict: Verdict) -> list[str]:
     return [reason.partition(":")[0] for reason in verdict.reasons]
-
-
-def registry(numbers: range) -> Registry:
-    neurons = {
-        hotkey(n): Neuron(
-            hotkey=hotkey(n), uid=n, coldkey=f"cold{n}", incentive=0.1, registered_at_ms=0
-        )
-        for n in numbers
-    }
-    return Registry(block=1, fetched_at_ms=NOW_MS, neurons=neurons)
 
 
 def test_a_sound_snapshot_is_believed() -> None:

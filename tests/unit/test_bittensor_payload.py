@@ -178,7 +178,8 @@ def test_a_push_is_read_like_a_row_of_the_payload() -> None:
 def test_a_pushed_close_is_read_as_closed() -> None:
     pushed = read_push(body(closed_row(0, 1.01)), JUDGE)
 
-    assert (pushed.is_closed, pushed.net_leverage) == (True, 0)
+    assert pushed.is_closed
+    assert pushed.net_leverage == Decimal(0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,325 @@
+"""One validator followed: snapshots by REST, changes by websocket, the chain beside them.
+
+Each of these fails on its own and is told in the status part. It never calls an exchange, and
+whatever fails leaves the last published depths as they are.
+"""
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from core.errors import ConfigError, TradeEngineError
+from core.ports import Clock
+from core.process.service import Service
+from signal_processors.base import SignalWriter
+from signal_processors.bittensor_access import Access
+from signal_processors.bittensor_chain import ChainView
+from signal_processors.bittensor_client import Limits, ValidatorClient
+from signal_processors.bittensor_config import ChainConfig, ProcessorConfig
+from signal_processors.bittensor_exposure import LIVE_TIER
+from signal_processors.bittensor_files import BittensorFiles
+from signal_processors.bittensor_follower import Follower
+from signal_processors.bittensor_memory import Memory, load_memory, save_memory
+from signal_processors.bittensor_payload import PayloadError, read_push
+from signal_processors.bittensor_processor import SOURCE
+from signal_processors.bittensor_publisher import Publisher
+from signal_processors.bittensor_reading import Reader
+from signal_processors.bittensor_stream import PositionStream
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 1.0
+"""Seconds between two looks whether a depth may grow on or a setting has changed."""
+REST_S: Final = 0.5
+"""Seconds between two snapshots at least, whatever asks for one."""
+MEMORY_EVERY_MS: Final = 5_000
+RETRY_MAX_S: Final = 60.0
+WITHOUT_STATISTICS_S: Final = 60.0
+MEGABYTE: Final = 1024 * 1024
+
+
+def validator_name(access: Access, is_simulated: bool) -> str:
+    """Name whose view of the network this is, without the key."""
+    return "simulated" if is_simulated else f"{access.host} tier {access.tier}"
+
+
+def limits_of(config: ProcessorConfig) -> Limits:
+    """Give what an answer may cost."""
+    return Limits(
+        max_compressed_bytes=config.fetching.max_compressed_mb * MEGABYTE,
+        max_decoded_bytes=config.fetching.max_decoded_mb * MEGABYTE,
+    )
+
+
+class Following:
+    """Follows until it is stopped; `run` is called once."""
+
+    def __init__(
+        self,
+        service: Service,
+        files: BittensorFiles,
+        writer: SignalWriter,
+        clock: Clock,
+        access: Access,
+        *,
+        is_simulated: bool,
+    ) -> None:
+        self._service = service
+        self._files = files
+        self._clock = clock
+        self._access = access
+        self._is_simulated = is_simulated
+        self._state: Path = service.home.state
+        self._settings = files.settings()
+        self._validator = validator_name(access, is_simulated)
+        limits = limits_of(self._settings.config)
+        self._client = ValidatorClient(access, clock=clock, limits=limits)
+        self._chain = ChainView(
+            self._chain_config,
+            state=self._state,
+            clock=clock,
+            chance=random.Random(),  # noqa: S311 - spreads retries, no secret
+        )
+        self._follower = Follower(
+            writer=writer,
+            publisher=Publisher(writer, clock, source=SOURCE.name, is_simulated=is_simulated),
+            chain=self._chain,
+            clock=clock,
+            settings=lambda: self._settings,
+            memory=load_memory(self._state, self._validator),
+            tier=access.tier,
+            is_simulated=is_simulated,
+        )
+        self._reader = Reader(self._client, lambda: self._follower.judge)
+        self._stream = self._open_stream()
+        self._look = asyncio.Event()  # a snapshot is wanted now
+        self._studied = asyncio.Event()  # statistics were asked for once, whatever came of it
+        self._pushed = asyncio.Event()
+        self._pushed_at_ms = 0
+        self._is_gapped = True
+        self._bad_pushes = 0
+        self._problem = ""
+        self._saved: Memory | None = None
+        self._saved_at_ms = 0
+
+    async def run(self) -> None:
+        """Follow until the service stops."""
+        work = [
+            self._poll(),
+            self._publish_pushes(),
+            self._tick(),
+            self._study(),
+            self._chain.run(),
+        ]
+        if self._stream is not None:
+            work.append(self._stream.run())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(one) for one in work]
+                await self._service.stopping.wait()
+                for task in running:
+                    task.cancel()
+        finally:
+            await self._client.close()
+        await self._save()
+
+    def status(self) -> dict[str, Any]:
+        """Say how everything stands."""
+        stream = self._stream
+        push: dict[str, Any] = {"live": False, "problem": "needs a websocket address and tier 100"}
+        if stream is not None:
+            push = {
+                "live": stream.is_live,
+                "problem": stream.problem,
+                **stream.counters,
+                "unusable": self._bad_pushes,
+            }
+        return {
+            "validator": self._validator,
+            "simulated": self._is_simulated,
+            **self._follower.status(),
+            "chain_problem": self._chain.problem,
+            "push": push,
+            "problems": self._problems(),
+        }
+
+    def _chain_config(self) -> ChainConfig:
+        config = self._settings.config.chain
+        # the simulated miners are registered nowhere
+        return config.model_copy(update={"network": "off"}) if self._is_simulated else config
+
+    def _open_stream(self) -> PositionStream | None:
+        is_wanted = self._settings.config.fetching.use_push and self._access.tier >= LIVE_TIER
+        if not is_wanted or self._access.websocket is None:
+            return None
+        return PositionStream(
+            self._access,
+            clock=self._clock,
+            chance=random.Random(),  # noqa: S311 - spreads retries, no secret
+            on_message=self._take_push,
+            on_gap=self._take_gap,
+            on_live=lambda _is_live: self._look.set(),
+        )
+
+    async def _poll(self) -> None:
+        await self._studied.wait()  # or miners would be ranked twice
+        failures = 0
+        while True:
+            self._look.clear()
+            try:
+                await self._take_snapshot()
+                failures = 0
+            except TradeEngineError as error:
+                failures += 1
+                await self._clock.sleep(getattr(error, "retry_after_s", None) or 0)
+            except OSError as error:
+                failures += 1
+                self._note_unstored(error)
+            await self._clock.sleep(REST_S)
+            await self._wait_for_look(self._interval_s(failures) - REST_S)
+
+    async def _take_snapshot(self) -> None:
+        """Read, judge, rank when due, publish and confirm."""
+        snapshot, began_at_ms = await self._reader.positions()
+        is_repairing, self._is_gapped = self._is_gapped, False  # a gap met meanwhile counts anew
+        verdict = self._follower.take_snapshot(snapshot)
+        if verdict.reasons:
+            text = "believed against the guards" if verdict.is_forced else "refused"
+            log.warning("snapshot %s", text, extra={"reasons": "; ".join(verdict.reasons)})
+        if not verdict.is_accepted:
+            self._is_gapped = self._is_gapped or is_repairing
+            return
+        if self._follower.is_ranking_due():
+            await self._follower.rank()
+            ranking = self._follower.ranking
+            if ranking is not None:
+                log.info("ranked", extra={"by": ranking.name, "followed": len(ranking.weights)})
+        await self._follower.publish(via="snapshot", confirmed_at_ms=began_at_ms)
+        self._problem = ""
+
+    def _interval_s(self, failures: int) -> float:
+        fetching = self._settings.config.fetching
+        is_pushed = self._stream is not None and self._stream.is_live and not self._is_gapped
+        usual_s = fetching.poll_interval_with_push_s if is_pushed else fetching.poll_interval_s
+        if not failures:
+            return usual_s
+        return min(fetching.poll_interval_s * 2.0 ** min(failures - 1, 5), RETRY_MAX_S)
+
+    async def _wait_for_look(self, seconds: float) -> None:
+        looking = asyncio.ensure_future(self._look.wait())
+        sleeping = asyncio.ensure_future(self._clock.sleep(max(0.0, seconds)))
+        try:
+            await asyncio.wait({looking, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            looking.cancel()
+            sleeping.cancel()
+
+    def _take_push(self, raw: bytes, received_at_ms: int) -> None:
+        try:
+            position = read_push(raw, self._follower.judge)
+        except PayloadError as error:
+            self._bad_pushes += 1
+            self._take_gap(str(error))
+            return
+        if self._follower.take_push(position):
+            self._pushed_at_ms = received_at_ms
+            self._pushed.set()
+
+    def _take_gap(self, reason: str) -> None:
+        """Read a snapshot: something may have been missed."""
+        log.info("a snapshot is needed", extra={"reason": reason})
+        self._is_gapped = True
+        self._look.set()
+
+    async def _publish_pushes(self) -> None:
+        while True:
+            await self._pushed.wait()
+            self._pushed.clear()
+            confirmed_at_ms = None if self._is_gapped else self._pushed_at_ms
+            try:
+                await self._follower.publish(via="push", confirmed_at_ms=confirmed_at_ms)
+            except OSError as error:
+                self._note_unstored(error)
+
+    async def _tick(self) -> None:
+        """Let depths grow on, take new settings up, remember, tell."""
+        while True:
+            self._take_settings()
+            try:
+                await self._follower.publish(via="tick")
+            except OSError as error:
+                self._note_unstored(error)
+            now_ms = self._clock.monotonic_ms()
+            if now_ms - self._saved_at_ms >= MEMORY_EVERY_MS:
+                self._saved_at_ms = now_ms
+                await self._save()
+            self._service.write_status(self.status())
+            await self._clock.sleep(TICK_S)
+
+    def _take_settings(self) -> None:
+        with suppress(ConfigError):  # what is in force stays, and is told
+            settings = self._files.settings()
+            if settings != self._settings:
+                self._settings = settings
+                log.info("settings in force")
+                self._look.set()
+
+    async def _study(self) -> None:
+        """Read statistics and eliminations at their own pace."""
+        while True:
+            follower = self._follower
+            knew = follower.statistics is not None
+            follower.eliminated = await self._reader.eliminations(follower.eliminated)
+            follower.statistics = await self._reader.statistics(follower.statistics)
+            knows = follower.statistics is not None
+            self._studied.set()
+            if knows and not knew:
+                self._look.set()
+            interval_s = self._settings.config.fetching.statistics_interval_s
+            await self._clock.sleep(interval_s if knows else min(interval_s, WITHOUT_STATISTICS_S))
+
+    def _note_unstored(self, error: OSError) -> None:
+        if not self._problem:
+            log.warning("not stored", extra={"error": str(error)})
+        self._problem = f"not stored: {error.strerror or error}"
+
+    def _problems(self) -> list[Any]:
+        found: list[Any] = self._files.problems()
+        verdict = self._follower.verdict
+        if verdict is not None and verdict.reasons:
+            found.append(
+                _problem("payload", "; ".join(verdict.reasons), "the last good targets stay")
+            )
+        for kind, text in self._reader.problems.items():
+            found.append(_problem(kind, text, "the last good targets stay"))
+        if self._problem:
+            found.append(_problem("journal", self._problem, "make room or make it writable"))
+        if self._chain.problem:
+            found.append(_problem("chain", self._chain.problem, "following goes on without it"))
+        if self._stream is not None and self._stream.problem:
+            found.append(_problem("push", self._stream.problem, "snapshots go on"))
+        return found
+
+    async def _save(self) -> None:
+        memory = self._follower.memory()
+        if memory == self._saved:
+            return
+        try:
+            await asyncio.to_thread(save_memory, self._state, memory)
+            self._saved = memory
+        except OSError as error:
+            log.warning("memory not written", extra={"error": str(error)})
+
+
+def _problem(key: str, text: str, remedy: str) -> dict[str, str]:
+    """Make a problem whose alert keeps its name while its words change."""
+    return {
+        "file": SOURCE.service,
+        "key": key,
+        "text": text,
+        "remedy": remedy,
+        "severity": "warning",
+    }
