@@ -144,6 +144,14 @@ class ChainConfig(ConfigModel):
         default="soft", description="hard: without the chain nothing new is opened"
     )
 
+    @model_validator(mode="after")
+    def _is_reachable(self) -> "ChainConfig":
+        if self.require == "hard" and self.network == "off":
+            raise ValueError(
+                "with require hard the network must not be off: nothing would be opened"
+            )
+        return self
+
 
 class ProcessorConfig(ConfigModel):
     """All of `bittensor_processor_config.json`."""
