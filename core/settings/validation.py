@@ -162,6 +162,7 @@ def _rule(kind: str, context: dict[str, Any]) -> str:
 def _plain(text: str) -> str:
     text = text.removeprefix("Value error, ")
     text = text.replace("Input should be a valid integer", "must be a whole number")
+    text = text.replace("Input should be a valid decimal", "must be a number")
     return text.replace("Input should be a valid", "must be a").replace("Input should", "must")
 
 

@@ -42,7 +42,9 @@ def test_every_parameter_has_a_meaning_a_default_and_a_value_that_can_be_typed(
     parameter: Any,
 ) -> None:
     config = ProcessorConfig()
-    typed = parameter.choices[-1] if parameter.choices else str(parameter.high or "test")
+    typed = "test" if parameter.high is None else str(parameter.high)
+    if parameter.choices:
+        typed = parameter.choices[-1]
     if parameter.name == "join_rank":
         typed = "30"  # no later than it leaves
 
