@@ -73,7 +73,7 @@ def atomic_write_bytes(path: Path, content: bytes, *, mode: int = OWNER_ONLY) ->
         _write_all(handle, content)
         os.fsync(handle)
         temporary.replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
@@ -98,8 +98,9 @@ def _write_all(handle: int, content: bytes) -> None:
         left = left[os.write(handle, left) :]
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Make a file's content, or a folder's names, outlive a power cut. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:

@@ -18,7 +18,7 @@ from typing import Final, Literal
 import orjson
 
 from core.journal.files import journal_name, journal_names
-from core.store import atomic_write_bytes
+from core.store import atomic_write_bytes, sync
 
 log = logging.getLogger(__name__)
 
@@ -116,10 +116,10 @@ def _compress(path: Path) -> bool:
         if _compared(packed, path) != "same":  # the disk lies, or somebody edits an old day
             _tell_left(path, f"{packed.name} does not unpack to the same")
             return False
-    _sync(packed)  # an earlier run, or a person, may not have come so far
-    _sync(path.parent)
+    sync(packed)  # an earlier run, or a person, may not have come so far
+    sync(path.parent)
     path.unlink()
-    _sync(path.parent)
+    sync(path.parent)
     return True
 
 
@@ -167,11 +167,3 @@ def _refuse_on_full_disk(path: Path) -> None:
 
 def _tell_left(path: Path, reason: str) -> None:
     log.warning("old signals left as they are", extra={"file": str(path), "reason": reason})
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from core.clock import utc_day
 from core.journal.files import Position, encode_rows, journal_name, journal_names
+from core.store import sync
 
 TORN_END: Final = b"~\n"
 """Closes a torn line so that it never parses: not even when only its newline was missing, for it
@@ -75,7 +76,7 @@ class Journal:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._handle = os.open(self.folder / name, flags, 0o600)
         self._name = name
-        _sync_folder(self.folder)
+        sync(self.folder)
 
     def _is_in_place(self) -> bool:
         """Tell whether our handle is still the file of that name: else appends would be lost."""
@@ -108,11 +109,3 @@ def _write_all(handle: int, blob: bytes) -> None:
     written = os.write(handle, blob)
     while written < len(blob):  # the disk filled up: the next write says so
         written += os.write(handle, memoryview(blob)[written:])
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
