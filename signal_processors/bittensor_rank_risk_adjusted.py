@@ -73,6 +73,7 @@ def _judge(hotkey: str, inputs: RankingInputs, config: ProcessorConfig) -> Judge
     reasons = [
         *expelled,
         *_of_bucket(bucket, factor),
+        *_of_naming(hotkey, known, inputs),
         *_of_asset(inputs.miners[hotkey], known, inputs.crypto_pairs),
         *_of_past(past, skill, settings),
         *([] if penalty > 0 else ["penalty: the validator leaves nothing of its score"]),
@@ -213,6 +214,13 @@ def _factor(bucket: str | None, settings: RiskAdjusted) -> float:
 def _of_bucket(bucket: str | None, factor: float) -> Iterable[str]:
     if factor <= 0:
         yield f"bucket: {bucket or 'unknown'}"
+
+
+def _of_naming(hotkey: str, known: MinerStatistics | None, inputs: RankingInputs) -> Iterable[str]:
+    """Take nobody up of whom the statistics are silent: it may be a plagiarist; who is in stays."""
+    is_followed = inputs.previous is not None and hotkey in inputs.previous.weights
+    if inputs.statistics is not None and known is None and not is_followed:
+        yield "bucket: unknown, the statistics do not name it"
 
 
 def _of_asset(miner: Miner, known: MinerStatistics | None, pairs: frozenset[str]) -> Iterable[str]:

@@ -45,16 +45,28 @@ def test_without_statistics_closed_positions_are_the_history() -> None:
     assert row.figures["drawdown"] == pytest.approx(0.003)
 
 
-def test_who_is_missing_in_the_statistics_is_judged_by_its_closed_positions() -> None:
+def test_who_is_followed_and_missing_in_the_statistics_is_judged_by_its_closed_positions() -> None:
+    trades = [closed(1, day, 1.006 if day % 4 else 0.997) for day in range(1, 61)]
+    miners = (miner(0), miner(1, *trades))
+    before = rank(inputs(*miners, registry=KNOWN), DEFAULTS)
+    known = {"statistics": statistics(figures(0)), "registry": KNOWN}
+
+    ranking = rank(inputs(*miners, **known, previous=before), DEFAULTS)
+
+    assert ranking.flags == ()
+    assert codes(of(ranking, 0)) <= {"limited_change"}
+    assert codes(of(ranking, 1)) == {"no_statistics"}
+    assert of(ranking, 1).is_kept
+
+
+def test_nobody_is_taken_up_of_whom_the_statistics_are_silent() -> None:
     trades = [closed(1, day, 1.006 if day % 4 else 0.997) for day in range(1, 61)]
     rows = statistics(figures(0))
 
     ranking = rank(inputs(miner(0), miner(1, *trades), statistics=rows, registry=KNOWN), DEFAULTS)
 
-    assert ranking.flags == ()
-    assert codes(of(ranking, 0)) == set()
-    assert codes(of(ranking, 1)) == {"no_statistics"}
-    assert of(ranking, 1).is_kept
+    assert codes(of(ranking, 1)) == {"bucket", "no_statistics"}
+    assert not of(ranking, 1).is_kept
 
 
 @pytest.mark.parametrize(
