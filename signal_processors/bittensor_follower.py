@@ -6,7 +6,7 @@ snapshot was believed; what is refused changes nothing and is told.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, Literal, Protocol
 
@@ -26,6 +26,8 @@ from signal_processors.bittensor_memory import Memory
 from signal_processors.bittensor_model import (
     ZERO,
     MinerPosition,
+    RankedMiner,
+    Ranking,
     Registry,
     Snapshot,
     Statistics,
@@ -96,6 +98,7 @@ class Follower:
         self._snapshot: Snapshot | None = None
         self._ranked_with: ProcessorConfig | None = None
         self._careful_until_ms = 0
+        self._is_outdated = False  # the ranking is of a network that is no more
         self._publishing = asyncio.Lock()
 
     @property
@@ -130,9 +133,10 @@ class Follower:
                 snapshot,
                 gone=self._gone(now_ms),
                 vanish_after=config.guards.vanish_after,
-                is_forced=verdict.is_forced,
+                is_forced=verdict.is_forced and not _is_behind(verdict),
             )
         if verdict.is_forced:
+            self._is_outdated = True
             self._careful_until_ms = now_ms + CAREFUL_MS
         return verdict
 
@@ -144,7 +148,9 @@ class Follower:
         """Tell whether miners should be ranked anew: by time, settings or better knowledge."""
         if self._snapshot is None:
             return False
-        if self.ranking is None or self._is_reconfigured() or self._knows_more():
+        if self.ranking is None or self._is_outdated:
+            return True
+        if self._is_reconfigured() or self._knows_more():
             return True
         now_ms = self._clock.now_ms()
         if self.ranking.weights.keys() & self._gone(now_ms):
@@ -158,6 +164,7 @@ class Follower:
             return
         now_ms, config = self._clock.now_ms(), self._settings().config
         starts_anew = self._is_reconfigured() or self._knows_more()
+        is_outdated, self._is_outdated = self._is_outdated, False
         inputs = RankingInputs(
             miners=self._snapshot.miners,
             statistics=self.statistics,
@@ -165,7 +172,7 @@ class Follower:
             registry=self._registry(now_ms),
             is_registry_stale=self._chain.standing(now_ms) == "stale",
             crypto_pairs=frozenset(self._pairs()),
-            previous=None if starts_anew else self.ranking,
+            previous=None if starts_anew else self._previous(self._snapshot, is_outdated),
             now_ms=now_ms,
         )
         self.ranking = await asyncio.to_thread(rank, inputs, config)
@@ -282,6 +289,22 @@ class Follower:
             gone |= {hotkey for hotkey in hotkeys if registry.neuron(hotkey) is None}
         return gone
 
+    def _previous(self, snapshot: Snapshot, is_outdated: bool) -> Ranking | None:
+        """Give the ranking to go on from, without those whose absence is no accident.
+
+        They are: in a snapshot that was forced upon us everybody who is absent, else whoever was
+        absent at the ranking before and holds nothing any more. Or their weight would be nobody's
+        for ever, where no chain tells that they are gone.
+        """
+        ranking = self.ranking
+        if ranking is None:
+            return None
+        there = {*snapshot.miners, *snapshot.dropped}
+        if not is_outdated:
+            there |= {position.hotkey for position in self._book.positions()}
+            there |= {row.hotkey for row in ranking.rows if not _was_absent(row)}
+        return replace(ranking, rows=tuple(row for row in ranking.rows if row.hotkey in there))
+
     def _is_reconfigured(self) -> bool:
         """Tell whether what decides the ranking was edited since it was made."""
         now, then = self._settings().config, self._ranked_with
@@ -297,3 +320,12 @@ class Follower:
         return ("no_statistics" in lacked and self.statistics is not None) or (
             "no_chain" in lacked and has_chain
         )
+
+
+def _is_behind(verdict: Verdict) -> bool:
+    """Tell whether the snapshot is older than what was pushed: what it lacks may well be so."""
+    return any(reason.startswith("behind_push") for reason in verdict.reasons)
+
+
+def _was_absent(row: RankedMiner) -> bool:
+    return any(reason.startswith("absent") for reason in row.reasons)

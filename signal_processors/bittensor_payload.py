@@ -30,6 +30,7 @@ HIGHEST_TRADED: Final = 20.0
 """That a crypto pair ever had. Beyond today's limit a position counts as full, not as damaged: the
 network may raise its limit at any time."""
 LONGEST_NAME: Final = 100
+MOST_DIGITS: Final = 10  # of the number behind an entity's key
 SIGNS: Final = {"LONG": 1, "SHORT": -1}
 
 
@@ -164,7 +165,7 @@ class _Reading:
         pair = self._checked(hotkey, row)
         if row.return_at_close is None or not isfinite(row.return_at_close):
             raise _BadMinerError("no_result: a closed position has no result")
-        if not row.close_ms or row.close_ms > self._latest_ms:
+        if row.close_ms is None or not 0 < row.close_ms <= self._latest_ms:
             raise _BadMinerError("time: a closed position has no time of closing, or a future one")
         self.watermark_ms = max(self.watermark_ms, row.close_ms)
         return ClosedTrade(
@@ -222,7 +223,8 @@ class _Reading:
 
 def _check_hotkey(hotkey: str) -> None:
     parent, separator, number = hotkey.partition("_")
-    if not is_ss58(parent) or (separator and not (number.isascii() and number.isdecimal())):
+    is_number = number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS
+    if not is_ss58(parent) or (separator and not is_number):
         raise _BadMinerError("hotkey: not a Bittensor key")
 
 
