@@ -5,16 +5,18 @@ a payload that cannot be read at all raises. Orders are read of open positions o
 of the bytes.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from core.errors import TradeEngineError
+from signal_processors.bittensor_exposure import LIVE_TIER, is_live
 from signal_processors.bittensor_model import (
     ClosedTrade,
     Miner,
@@ -23,6 +25,8 @@ from signal_processors.bittensor_model import (
 )
 from signal_processors.bittensor_ss58 import is_ss58
 
+Decoded = TypeVar("Decoded")
+
 FUTURE_MS: Final = 60_000
 """How far a time may lie ahead of our clock."""
 HIGHEST_LEVERAGE: Final = 500.0  # that any pair ever had
@@ -30,6 +34,8 @@ HIGHEST_TRADED: Final = 20.0
 """That a crypto pair ever had. Beyond today's limit a position counts as full, not as damaged: the
 network may raise its limit at any time."""
 LONGEST_NAME: Final = 100
+LONGEST_SHOWN: Final = 80
+SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 MOST_DIGITS: Final = 10  # of the number behind an entity's key
 SIGNS: Final = {"LONG": 1, "SHORT": -1}
 
@@ -78,16 +84,21 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """What a position is held against; `pairs` are those that may be traded on."""
+    """What a position is held against; `pairs` are those that may be traded on.
+
+    `tier` is that of the API key: below 100 an open position that is not sampled is a day old. It
+    is left out, for its miner may long have closed it and opened another.
+    """
 
     pairs: Collection[str]
     now_ms: int
+    tier: int = LIVE_TIER
 
 
 def read_positions(body: bytes, judge: Judge) -> Snapshot:
     """Read `/miner-positions`. Raises PayloadError when it is no JSON object of miners."""
     try:
-        rows = _top.decode(body)
+        rows = decoded(_top, body)
     except UNREADABLE as error:
         raise PayloadError("not_json", f"miner-positions is no JSON object: {error}") from error
     miners: dict[str, Miner] = {}
@@ -97,8 +108,8 @@ def read_positions(body: bytes, judge: Judge) -> Snapshot:
         try:
             miners[hotkey] = reading.miner(hotkey, raw)
         except _BadMinerError as error:
-            dropped[hotkey[:LONGEST_NAME]] = str(error)
-    for hotkey in _sharing(miners.values()):
+            dropped[printable(hotkey)] = str(error)
+    for hotkey in _copying(miners.values()):
         dropped[hotkey] = "duplicate: a position of the same id is another miner's too"
         del miners[hotkey]
     return Snapshot(miners=miners, dropped=dropped, watermark_ms=reading.watermark_ms)
@@ -116,6 +127,25 @@ def read_push(raw: bytes, judge: Judge) -> MinerPosition:
         return _Reading(judge).position(hotkey, row)
     except _BadMinerError as error:
         raise PayloadError("bad_position", f"a pushed position is not usable: {error}") from error
+
+
+def decoded(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
+    """Decode a whole payload, halves of characters in it replaced.
+
+    Ids come from the miners: one of them must not make everybody unreadable. Raises `UNREADABLE`.
+    """
+    try:
+        return decoder.decode(body)
+    except UNREADABLE:
+        whole, count = SURROGATE.subn(b"?", body)
+        if not count:
+            raise
+        return decoder.decode(whole)
+
+
+def printable(text: str) -> str:
+    """Make a stranger's text fit to be shown: short, and without control characters."""
+    return ascii(text[:LONGEST_SHOWN])[1:-1]
 
 
 class _Reading:
@@ -141,6 +171,7 @@ class _Reading:
             else:
                 positions.append(self.position(hotkey, row))
         trades.sort(key=lambda trade: trade.closed_at_ms)
+        positions = [one for one in positions if is_live(one.uuid, self._judge.tier)]
         _refuse_two_open(positions)
         return Miner(hotkey=hotkey, positions=tuple(positions), trades=tuple(trades))
 
@@ -214,11 +245,13 @@ class _Reading:
     def _check_leverage(self, row: _Position, pair: str) -> None:
         highest = HIGHEST_TRADED if pair in self._judge.pairs else HIGHEST_LEVERAGE
         if not abs(row.net_leverage) <= highest:
-            raise _BadMinerError(f"leverage: {row.net_leverage} of {pair} is out of all bounds")
+            shown = f"{row.net_leverage} of {printable(pair)}"
+            raise _BadMinerError(f"leverage: {shown} is out of all bounds")
         side = (row.net_leverage > 0) - (row.net_leverage < 0)
         kind = row.position_type
         if kind is not None and side and SIGNS.get(kind) != side:
-            raise _BadMinerError(f"side: {kind} with a net leverage of {row.net_leverage}")
+            shown = f"{printable(kind)} with a net leverage of {row.net_leverage}"
+            raise _BadMinerError(f"side: {shown}")
 
 
 def _check_hotkey(hotkey: str) -> None:
@@ -232,16 +265,25 @@ def _refuse_two_open(positions: list[MinerPosition]) -> None:
     counts = Counter(position.pair for position in positions)
     twice = next((pair for pair, count in counts.items() if count > 1), None)
     if twice is not None:
-        raise _BadMinerError(f"two_open: {counts[twice]} open positions of {twice}")
+        raise _BadMinerError(f"two_open: {counts[twice]} open positions of {printable(twice)}")
 
 
-def _sharing(miners: Collection[Miner]) -> set[str]:
-    """Name the miners among whose open positions is one that another shows as its own too."""
-    owner: dict[str, str] = {}
-    sharing: set[str] = set()
-    for miner in miners:
-        for position in miner.positions:
-            other = owner.setdefault(position.uuid, miner.hotkey)
-            if other != miner.hotkey:
-                sharing |= {other, miner.hotkey}
-    return sharing
+def _copying(miners: Collection[Miner]) -> set[str]:
+    """Name the miners that show an open position which is another's: who opened it later copied.
+
+    Where nobody was first, nobody is believed.
+    """
+    first: dict[str, MinerPosition] = {}
+    copying: set[str] = set()
+    for position in (position for miner in miners for position in miner.positions):
+        other = first.setdefault(position.uuid, position)
+        if other.hotkey == position.hotkey:
+            continue
+        if position.opened_at_ms < other.opened_at_ms:
+            first[position.uuid] = position
+        copying |= {
+            one.hotkey
+            for one in (position, other)
+            if one is not first[position.uuid] or position.opened_at_ms == other.opened_at_ms
+        }
+    return copying

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from signal_processors.bittensor_model import MS_A_DAY, MinerStatistics, Statistics
-from signal_processors.bittensor_payload import UNREADABLE, PayloadError
+from signal_processors.bittensor_payload import UNREADABLE, PayloadError, decoded, printable
 
 SMALLEST_MULTIPLIER: Final = 0.5
 
@@ -58,14 +58,15 @@ _status = msgspec.json.Decoder(_Status)
 _returns = msgspec.json.Decoder(list[_Return])
 _drawdowns = msgspec.json.Decoder(_Drawdowns)
 _penalties = msgspec.json.Decoder(_Penalties)
-_eliminations = msgspec.json.Decoder(list[_Elimination])
+_eliminations = msgspec.json.Decoder(list[msgspec.Raw])
+_elimination = msgspec.json.Decoder(_Elimination)
 _elimination_table = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def read_statistics(body: bytes) -> Statistics:
     """Read `/statistics`; a miner whose row is unreadable is left out. Raises PayloadError."""
     try:
-        whole = _statistics.decode(body)
+        whole = decoded(_statistics, body)
     except UNREADABLE as error:
         raise PayloadError("not_json", f"statistics is not understood: {error}") from error
     found: dict[str, MinerStatistics] = {}
@@ -81,14 +82,22 @@ def read_statistics(body: bytes) -> Statistics:
 def read_eliminations(body: bytes) -> dict[str, str]:
     """Read `/eliminations`, a list or an object that holds one: reasons by hotkey.
 
-    Raises PayloadError.
+    A row that is unreadable is left out. Raises PayloadError.
     """
     try:
         if body.lstrip()[:1] == b"{":
-            body = bytes(_elimination_table.decode(body).get("eliminations", b"[]"))
-        return {row.hotkey: row.reason or "eliminated" for row in _eliminations.decode(body)}
-    except UNREADABLE as error:
+            body = bytes(decoded(_elimination_table, body)["eliminations"])
+        rows = decoded(_eliminations, body)
+    except (*UNREADABLE, KeyError) as error:
         raise PayloadError("not_json", f"eliminations is not understood: {error}") from error
+    found: dict[str, str] = {}
+    for raw in rows:
+        try:
+            row = _elimination.decode(raw)
+        except UNREADABLE:
+            continue
+        found[row.hotkey] = printable(row.reason or "eliminated")
+    return found
 
 
 def _miner_statistics(row: _Row) -> MinerStatistics:

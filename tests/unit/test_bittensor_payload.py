@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signal_processors.bittensor_exposure import is_live
 from signal_processors.bittensor_model import Snapshot
 from signal_processors.bittensor_payload import Judge, PayloadError, read_positions, read_push
 from signal_processors.bittensor_ss58 import is_ss58
@@ -233,3 +234,44 @@ def test_no_bytes_raise_anything_else(content: bytes) -> None:
             reader(content, JUDGE)
         except PayloadError:
             continue
+
+
+def test_half_a_character_in_one_miner_s_id_makes_nobody_unreadable() -> None:
+    found = read(payload([open_row(0, 0.2, uuid="a\ud800b")], [open_row(1, 0.3)]))
+
+    assert (len(found.miners), found.dropped) == (2, {})
+
+
+def test_who_copied_the_id_of_an_older_position_is_dropped_and_the_owner_stays() -> None:
+    older, newer = NOW_MS - 7_200_000, NOW_MS - 3_600_000
+    for owner, thief in ((0, 1), (1, 0)):
+        rows = {
+            owner: [open_row(owner, 0.2, uuid="same", at_ms=older)],
+            thief: [open_row(thief, 0.2, uuid="same", at_ms=newer)],
+        }
+
+        found = read(payload(rows[0], rows[1]))
+
+        assert list(found.dropped) == [hotkey(thief)]
+
+
+def test_a_day_old_position_of_a_lower_tier_is_left_out_and_drops_nobody() -> None:
+    uuids = [f"uuid-{n}" for n in range(200)]
+    live = next(uuid for uuid in uuids if is_live(uuid, 30))
+    old = next(uuid for uuid in uuids if not is_live(uuid, 30))
+    content = body(payload([open_row(0, 0.2, uuid=old), open_row(0, -0.3, uuid=live)]))
+
+    found = read_positions(content, Judge(pairs=PAIRS, now_ms=NOW_MS, tier=30))
+
+    assert [p.uuid for p in found.miners[hotkey(0)].positions] == [live]
+    assert list(read_positions(content, JUDGE).dropped) == [hotkey(0)]
+
+
+def test_a_stranger_s_words_are_short_and_harmless() -> None:
+    row = open_row(0, 0.2) | {"position_type": "\x1b[31m" + "é" * 100_000}
+
+    (told,) = read(payload([row])).dropped.values()
+
+    assert len(told) < 600
+    assert told.isprintable()
+    assert told.isascii()
