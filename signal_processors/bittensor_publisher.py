@@ -6,9 +6,9 @@ published: "no word" and "flat" are different things to the engine.
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 from core.checkpoint import SymbolState
@@ -17,6 +17,8 @@ from core.ports import Clock
 from signal_processors.base import Decision, SignalWriter
 from signal_processors.bittensor_config import Publishing
 from signal_processors.bittensor_exposure import (
+    DEPTH_STEP,
+    ONE,
     PairDepth,
     explained,
     is_worth_publishing,
@@ -98,39 +100,55 @@ class Publisher:
         `targets` maps pairs to our symbols; pairs spoken of before count too.
         """
         newest = self._writer.newest()
-        signals = []
-        for pair in sorted({*wanted, *newest}):
-            aim = wanted.get(pair)
-            depth = self._depth(pair, newest.get(pair), aim, pace, config)
-            if depth is not None:
-                signals.append(self._signal(pair, depth, targets.get(pair, ""), aim, meta))
+        depths: dict[str, Decimal] = {}
+        for symbol, pairs in sorted(_by_symbol({*wanted, *newest}, targets).items()):
+            depths |= self._depths(symbol, pairs, newest, wanted, pace, config)
+        signals = [
+            self._signal(pair, depth, targets.get(pair, ""), wanted.get(pair), meta)
+            for pair, depth in depths.items()
+            if self._is_news(depth, newest.get(pair), config)
+        ]
         outcomes = await asyncio.gather(
             *(self._writer.store(signal) for signal in signals), return_exceptions=True
         )
-        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        for signal, outcome in zip(signals, outcomes, strict=True):
-            if not isinstance(outcome, BaseException):
-                self._spend(signal, newest.get(signal.source_symbol))
-        if failures:
-            raise failures[0]
+        for symbol, pairs in _by_symbol({s.source_symbol for s in signals}, targets).items():
+            self._spend(symbol, pairs, newest, depths)  # stored or not: the slower is the safer
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         return signals
 
-    def _depth(
+    def _depths(
         self,
-        pair: str,
-        before: Signal | None,
-        wanted: PairDepth | None,
+        symbol: str,
+        pairs: list[str],
+        newest: Mapping[str, Signal],
+        wanted: Mapping[str, PairDepth],
         pace: Pace,
         config: Publishing,
-    ) -> Decimal | None:
-        """Tell what to publish of a pair; None = nothing."""
-        depth = ZERO if before is None else before.depth
-        aim = ZERO if wanted is None else wanted.depth
-        reached = next_depth(depth, aim, self._allowance(pair, pace))
-        is_same_kind = before is None or self._is_simulated == _is_simulated(before)
-        if is_same_kind and not is_worth_publishing(depth, reached, config.min_publish_change):
-            return None
-        return reached
+    ) -> dict[str, Decimal]:
+        """Tell how far each pair of one symbol may go now: together within the symbol's pace."""
+        before = {pair: self._start(newest.get(pair)) for pair in pairs}
+        aims = {pair: wanted[pair].depth if pair in wanted else ZERO for pair in pairs}
+        total, aim = sum(before.values(), ZERO), sum(aims.values(), ZERO)
+        heard_at_ms = max((newest[p].received_at_ms for p in pairs if p in newest), default=None)
+        reached = next_depth(total, aim, self._allowance(symbol, pace, heard_at_ms))
+        part = ONE if reached == aim else (reached - total) / (aim - total)
+        return {
+            pair: _entered(before[pair] + (aims[pair] - before[pair]) * part, aims[pair], config)
+            for pair in pairs
+        }
+
+    def _start(self, before: Signal | None) -> Decimal:
+        """Give where a depth grows from: what only paper accounts followed is 0 for the others."""
+        if before is None or self._is_simulated != _is_simulated(before):
+            return ZERO
+        return before.depth
+
+    def _is_news(self, depth: Decimal, before: Signal | None, config: Publishing) -> bool:
+        published = ZERO if before is None else before.depth
+        is_other_kind = before is not None and self._is_simulated != _is_simulated(before)
+        return is_other_kind or is_worth_publishing(published, depth, config.min_publish_change)
 
     def _signal(
         self,
@@ -160,23 +178,51 @@ class Publisher:
             },
         )
 
-    def _allowance(self, pair: str, pace: Pace) -> Decimal:
-        """Tell how far a depth may grow now; a minute's worth gathers at most."""
+    def _allowance(self, symbol: str, pace: Pace, heard_at_ms: int | None) -> Decimal:
+        """Tell how far a symbol's depth may grow now; a minute's worth gathers at most.
+
+        A new process gathers from the newest signal on: starting again and again gains nothing.
+        """
         now_ms = self._clock.monotonic_ms()
-        bucket = self._buckets.get(pair)
+        bucket = self._buckets.get(symbol)
         if bucket is None:
-            bucket = self._buckets[pair] = _Bucket(allowance=pace.per_minute, at_ms=now_ms)
-        gained = pace.per_minute * (now_ms - bucket.at_ms) / MINUTE_MS
+            idle_ms = MINUTE_MS if heard_at_ms is None else self._clock.now_ms() - heard_at_ms
+            bucket = _Bucket(allowance=ZERO, at_ms=now_ms - max(0, min(MINUTE_MS, idle_ms)))
+            self._buckets[symbol] = bucket
+        gained = pace.per_minute * max(0, now_ms - bucket.at_ms) / MINUTE_MS
         bucket.allowance = min(pace.per_minute, bucket.allowance + gained)
         bucket.at_ms = now_ms
         return bucket.allowance
 
-    def _spend(self, signal: Signal, before: Signal | None) -> None:
-        depth = ZERO if before is None else before.depth
-        start = abs(depth) if depth * signal.depth > 0 else ZERO
-        grown = max(ZERO, abs(signal.depth) - start)
-        bucket = self._buckets[signal.source_symbol]
-        bucket.allowance = max(ZERO, bucket.allowance - grown)
+    def _spend(
+        self,
+        symbol: str,
+        pairs: list[str],
+        newest: Mapping[str, Signal],
+        depths: Mapping[str, Decimal],
+    ) -> None:
+        before = sum((self._start(newest.get(pair)) for pair in pairs), ZERO)
+        after = sum((depths[pair] for pair in pairs), ZERO)
+        start = abs(before) if before * after > 0 else ZERO
+        bucket = self._buckets[symbol]
+        bucket.allowance = max(ZERO, bucket.allowance - max(ZERO, abs(after) - start))
+
+
+def _by_symbol(pairs: Iterable[str], targets: Mapping[str, str]) -> dict[str, list[str]]:
+    """Put pairs together that move one symbol; one that is not mapped stands for itself."""
+    found: dict[str, list[str]] = {}
+    for pair in sorted(pairs):
+        found.setdefault(targets.get(pair, pair), []).append(pair)
+    return found
+
+
+def _entered(depth: Decimal, aim: Decimal, config: Publishing) -> Decimal:
+    """Cut a depth to its step; one too small to be published is none.
+
+    Or a book that is nearly even would change its sign with every order.
+    """
+    cut = depth if depth == aim else depth.quantize(DEPTH_STEP, ROUND_DOWN)
+    return ZERO if abs(cut) < config.min_publish_change else max(-ONE, min(ONE, cut))
 
 
 def _is_simulated(signal: Signal) -> bool:

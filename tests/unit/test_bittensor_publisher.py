@@ -19,6 +19,7 @@ from tests.disk_full import disk_full_after
 from tests.unit.sn8_scene import StillClock, position, ranking
 
 TARGETS = {"BTCUSD": "BTCUSDT", "ETHUSD": "ETHUSDT"}
+ALIASES = {"BTCUSD": "BTCUSDT", "BTCUSDC": "BTCUSDT"}
 PACE = Pace(per_minute=Decimal("0.25"))
 NO_META: Mapping[str, str] = {}
 
@@ -101,7 +102,9 @@ def test_a_depth_grows_a_quarter_a_minute_and_shrinks_at_once(home: Home) -> Non
             told.append(publisher.published()["BTCUSD"])
         return told
 
-    assert [str(depth) for depth in asyncio.run(work())] == ["0.25", "0.375", "0.500", "0.1000"]
+    assert [str(depth) for depth in asyncio.run(work())] == [
+        *("0.2500", "0.3750", "0.5000", "0.1000"),
+    ]
 
 
 def test_growing_and_shrinking_over_and_over_gains_nothing(home: Home) -> None:
@@ -122,7 +125,8 @@ def test_a_flip_is_bounded_like_an_entry(home: Home) -> None:
     async def work() -> Decimal:
         async with publishing(home, StillClock()) as publisher:
             await publish(publisher, wanted(BTCUSD="0.2"))
-            await publish(publisher, wanted(BTCUSD="-0.9"))
+            for _ in range(3):  # what the flip took is spent
+                await publish(publisher, wanted(BTCUSD="-0.9"))
             return publisher.published()["BTCUSD"]
 
     assert asyncio.run(work()) == Decimal("-0.05")
@@ -151,29 +155,80 @@ def test_a_restart_goes_on_from_what_is_stored(home: Home) -> None:
     assert asyncio.run(work()) == {}
 
 
-def test_a_depth_of_the_simulation_is_said_anew_when_it_becomes_real(home: Home) -> None:
-    async def work() -> None:
-        async with publishing(home, StillClock(), is_simulated=True) as publisher:
-            await publish(publisher, wanted(BTCUSD="0.2", ETHUSD="0.1"))
+def test_a_simulated_depth_is_no_start_for_a_real_one(home: Home) -> None:
+    async def work() -> list[Decimal]:
+        clock, told = StillClock(), []
+        async with publishing(home, clock, is_simulated=True) as publisher:
+            for _ in range(4):
+                await publish(publisher, wanted(BTCUSD="0.9", ETHUSD="0.1"))
+                clock.pass_s(60)
         assert newest(home)["BTCUSD"].meta["simulated"] is True
+        async with publishing(home, clock) as publisher:
+            for _ in range(3):
+                await publish(publisher, wanted(BTCUSD="0.9"))
+                told.append(publisher.published()["BTCUSD"])
+                clock.pass_s(60)
+        return told
+
+    assert asyncio.run(work()) == [Decimal(text) for text in ("0.25", "0.5", "0.75")]
+    assert newest(home)["ETHUSD"].depth == 0
+    assert not any("simulated" in signal.meta for signal in newest(home).values())
+
+
+def test_starting_again_and_again_gains_nothing(home: Home) -> None:
+    async def work() -> Decimal:
+        clock = StillClock()
+        for _ in range(10):
+            async with publishing(home, clock) as publisher:
+                await publish(publisher, wanted(BTCUSD="0.9"))
+                clock.pass_s(0.5)
+        return newest(home)["BTCUSD"].depth
+
+    assert asyncio.run(work()) <= Decimal("0.25") * 2
+
+
+def test_pairs_of_one_symbol_share_its_pace(home: Home) -> None:
+    async def work() -> dict[str, Decimal]:
         async with publishing(home, StillClock()) as publisher:
-            await publish(publisher, wanted(BTCUSD="0.2"))
+            held = [position(0, "0.5"), position(0, "0.5", pair="BTCUSDC")]
+            measure = Measure(limit=Decimal(1), targets=ALIASES)
+            both = wanted_depths(held, ranking({0: "1"}), measure)
+            await publisher.publish(both, ALIASES, PACE, config=Publishing(), meta=NO_META)
+            return publisher.published()
 
-    asyncio.run(work())
-    told = newest(home)
+    assert asyncio.run(work()) == {"BTCUSD": Decimal("0.125"), "BTCUSDC": Decimal("0.125")}
 
-    assert [(s.depth, "simulated" in s.meta) for s in told.values()] == [
-        (Decimal("0.2"), False),
-        (Decimal(0), False),
-    ]
+
+def test_going_from_one_alias_to_the_other_leaves_the_symbol_where_it_is(home: Home) -> None:
+    async def work() -> dict[str, Decimal]:
+        clock, measure = StillClock(), Measure(limit=Decimal(1), targets=ALIASES)
+        async with publishing(home, clock) as publisher:
+            for pair in ("BTCUSD", "BTCUSD", "BTCUSDC"):
+                rolled = wanted_depths([position(0, "0.4", pair=pair)], ranking({0: "1"}), measure)
+                await publisher.publish(rolled, ALIASES, PACE, config=Publishing(), meta=NO_META)
+                clock.pass_s(60)
+            return publisher.published()
+
+    assert asyncio.run(work()) == {"BTCUSD": Decimal(0), "BTCUSDC": Decimal("0.4")}
+
+
+def test_a_book_that_is_nearly_even_says_nothing_of_its_sign(home: Home) -> None:
+    async def work() -> list[dict[str, Decimal]]:
+        async with publishing(home, StillClock()) as publisher:
+            shares = ["0.0004", "-0.0004"] * 5
+            return [await publish(publisher, wanted(BTCUSD=share)) for share in shares]
+
+    assert asyncio.run(work()) == [{}] * 10
 
 
 def test_b15_what_is_not_stored_is_not_published_and_comes_later(home: Home) -> None:
     async def work() -> Decimal:
-        async with publishing(home, StillClock()) as publisher:
+        clock = StillClock()
+        async with publishing(home, clock) as publisher:
             with disk_full_after(20), pytest.raises(OSError, match="too large"):
                 await publish(publisher, wanted(BTCUSD="0.2"))
             assert publisher.published() == {}
+            clock.pass_s(60)
             await publish(publisher, wanted(BTCUSD="0.2"))
             return publisher.published()["BTCUSD"]
 
