@@ -13,6 +13,11 @@ from signal_processors.bittensor_model import Miner, MinerPosition, Snapshot
 
 CLOSED_KEPT_MS: Final = 3_600_000
 """How long a pushed close outlives snapshots that were built before it."""
+UNREADABLE_KEPT_MS: Final = 6 * 3_600_000
+"""How long a position is held whose miner cannot be read: for ever would be a stuck position."""
+
+Key = tuple[str, str]
+"""Miner and id: ids are the miners' own words, and may be copied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +26,16 @@ class Held:
 
     position: MinerPosition
     missing: int = 0
+    seen_at_ms: int = 0  # how far the snapshot or push had come that showed it last
+    is_pushed: bool = False  # a push showed it last
 
 
 class PositionBook:
     """All open positions by their id."""
 
     def __init__(self, held: Iterable[Held] = ()) -> None:
-        self._held: dict[str, Held] = {row.position.uuid: row for row in held}
-        self._closed: dict[str, int] = {}  # pushed closes: when they were processed
+        self._held: dict[Key, Held] = {_key(row.position): row for row in held}
+        self._closed: dict[Key, int] = {}  # pushed closes: when they were processed
         self.pushed_at_ms = 0  # newest order that a push showed
 
     def rows(self) -> tuple[Held, ...]:
@@ -45,17 +52,19 @@ class PositionBook:
 
     def take_push(self, position: MinerPosition) -> bool:
         """Take a pushed position; False when something newer of it is known."""
-        known = self._held.get(position.uuid)
-        known_ms = self._closed.get(position.uuid, 0) if known is None else _updated(known)
+        key = _key(position)
+        known = self._held.get(key)
+        known_ms = self._closed.get(key, 0) if known is None else _updated(known)
         if position.updated_at_ms < known_ms:
             return False
         self.pushed_at_ms = max(self.pushed_at_ms, position.updated_at_ms)
         if position.is_closed:
-            self._held.pop(position.uuid, None)
-            self._closed[position.uuid] = position.updated_at_ms
+            self._held.pop(key, None)
+            self._closed[key] = position.updated_at_ms
         else:
-            self._closed.pop(position.uuid, None)
-            self._held[position.uuid] = Held(position=position)
+            self._closed.pop(key, None)
+            seen_at_ms = position.updated_at_ms
+            self._held[key] = Held(position=position, seen_at_ms=seen_at_ms, is_pushed=True)
         return True
 
     def take_snapshot(
@@ -68,55 +77,54 @@ class PositionBook:
     ) -> None:
         """Take a snapshot that was believed.
 
-        `gone` are miners eliminated or not registered. One that was forced upon us is right about
-        what it shows even where we know something newer: the validator lost it.
+        `gone` are miners eliminated or not registered. One that was forced upon us is right also
+        where we know something newer, and about what it does not show: the validator lost it.
         """
         if is_forced:
             self._closed.clear()
-        self._closed = {
-            uuid: at_ms
-            for uuid, at_ms in self._closed.items()
-            if at_ms > snapshot.watermark_ms - CLOSED_KEPT_MS
-        }
-        shown = {p.uuid: p for miner in snapshot.miners.values() for p in miner.positions}
-        for position in shown.values():
-            self._show(position, is_forced=is_forced)
-        for uuid in self._held.keys() - shown.keys():
-            self._miss(uuid, snapshot, vanish_after)
-        self._held = {u: row for u, row in self._held.items() if row.position.hotkey not in gone}
+        oldest_ms = snapshot.watermark_ms - CLOSED_KEPT_MS
+        self._closed = {key: at_ms for key, at_ms in self._closed.items() if at_ms > oldest_ms}
+        shown = {_key(p): p for miner in snapshot.miners.values() for p in miner.positions}
+        for key, position in shown.items():
+            self._show(key, position, snapshot.watermark_ms, is_forced=is_forced)
+        for key in self._held.keys() - shown.keys():
+            self._miss(key, snapshot, 1 if is_forced else vanish_after, is_forced=is_forced)
+        self._held = {key: row for key, row in self._held.items() if key[0] not in gone}
 
-    def _show(self, position: MinerPosition, *, is_forced: bool) -> None:
+    def _show(
+        self, key: Key, position: MinerPosition, watermark_ms: int, *, is_forced: bool
+    ) -> None:
         """Take what a snapshot shows as open, unless something newer of it is known."""
-        known = self._held.get(position.uuid)
-        if is_forced or self._is_news(position):
-            self._held[position.uuid] = Held(position=position)
+        known = self._held.get(key)
+        if is_forced or self._is_news(key, position):
+            self._held[key] = Held(position=position, seen_at_ms=watermark_ms)
         elif known is not None:
-            self._held[position.uuid] = replace(known, missing=0)
+            self._held[key] = replace(known, missing=0, seen_at_ms=watermark_ms)
 
-    def _is_news(self, position: MinerPosition) -> bool:
+    def _is_news(self, key: Key, position: MinerPosition) -> bool:
         """Tell whether a snapshot's position is at least as new as what is known of it."""
-        known = self._held.get(position.uuid)
+        known = self._held.get(key)
         if known is not None:
             return position.updated_at_ms >= _updated(known)
-        return position.updated_at_ms > self._closed.get(position.uuid, 0)
+        return position.updated_at_ms > self._closed.get(key, 0)
 
-    def _miss(self, uuid: str, snapshot: Snapshot, vanish_after: int) -> None:
+    def _miss(self, key: Key, snapshot: Snapshot, vanish_after: int, *, is_forced: bool) -> None:
         """Judge a position that the snapshot does not show as open."""
-        row = self._held[uuid]
-        hotkey = row.position.hotkey
-        if hotkey in snapshot.dropped:
-            return  # unreadable is not absent
-        miner = snapshot.miners.get(hotkey)
-        if miner is not None and _has_closed(miner, uuid):
-            if _updated(row) <= snapshot.watermark_ms:
-                del self._held[uuid]
+        row = self._held[key]
+        hotkey, uuid = key
+        if hotkey in snapshot.dropped:  # unreadable is not absent, but not for ever
+            if snapshot.watermark_ms - row.seen_at_ms > UNREADABLE_KEPT_MS:
+                del self._held[key]
             return
-        if _updated(row) > snapshot.watermark_ms:
+        is_newer = _updated(row) > snapshot.watermark_ms and not is_forced
+        miner = snapshot.miners.get(hotkey)
+        if is_newer:
             return  # pushed after the snapshot was built
-        if row.missing + 1 >= vanish_after:
-            del self._held[uuid]
+        is_closed = miner is not None and _has_closed(miner, uuid)
+        if is_closed or row.missing + 1 >= vanish_after:
+            del self._held[key]
         else:
-            self._held[uuid] = replace(row, missing=row.missing + 1)
+            self._held[key] = replace(row, missing=row.missing + 1)
 
 
 def vanished(
@@ -136,6 +144,25 @@ def vanished(
         is_newer = position.updated_at_ms > snapshot.watermark_ms
         gone += not (is_shown or is_newer or _has_closed(miner, position.uuid))
     return gone, total
+
+
+def contradicted(book: PositionBook, snapshot: Snapshot) -> tuple[int, int]:
+    """Count the positions that were pushed and that a snapshot shows as of then: (other, all).
+
+    Other = the same newest order, and another leverage: one of the two is not the network's.
+    """
+    shown = {_key(p): p for miner in snapshot.miners.values() for p in miner.positions}
+    other = total = 0
+    for row in book.rows():
+        seen = shown.get(_key(row.position)) if row.is_pushed else None
+        if seen is not None and seen.updated_at_ms == _updated(row):
+            total += 1
+            other += seen.net_leverage != row.position.net_leverage
+    return other, total
+
+
+def _key(position: MinerPosition) -> Key:
+    return position.hotkey, position.uuid
 
 
 def _updated(row: Held) -> int:

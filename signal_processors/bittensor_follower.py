@@ -5,23 +5,29 @@ snapshot was believed; what is refused changes nothing and is told.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any, Final, Literal, Protocol
 
 from core.ports import Clock
 from signal_processors.base import SignalWriter
-from signal_processors.bittensor_book import PositionBook, vanished
+from signal_processors.bittensor_book import PositionBook, contradicted, vanished
 from signal_processors.bittensor_config import ProcessorConfig
 from signal_processors.bittensor_exposure import (
     Measure,
     PairDepth,
-    is_live,
     over_limit,
     wanted_depths,
 )
-from signal_processors.bittensor_guards import GuardMemory, Surroundings, Verdict, judge
+from signal_processors.bittensor_guards import (
+    GuardMemory,
+    Surroundings,
+    Verdict,
+    doubts,
+    judge,
+)
 from signal_processors.bittensor_memory import Memory
 from signal_processors.bittensor_model import (
     ZERO,
@@ -96,15 +102,20 @@ class Follower:
         self._book = PositionBook(memory.held)
         self._guards: GuardMemory = memory.guards
         self._snapshot: Snapshot | None = None
-        self._ranked_with: ProcessorConfig | None = None
-        self._careful_until_ms = 0
+        self._ranked_by = memory.ranked_by
+        self._careful_until_ms = memory.careful_until_ms
+        # nothing is remembered of what was published: one snapshot alone must not end it
+        is_forgotten = memory.ranking is None and any(publisher.published().values())
+        self._unproven = settings().config.guards.vanish_after if is_forgotten else 0
+        self._doubted = 0  # statistics in a row that were not taken up
+        self.statistics_problem = ""
         self._is_outdated = False  # the ranking is of a network that is no more
         self._publishing = asyncio.Lock()
 
     @property
     def judge(self) -> Judge:
         """Give what positions are held against when they are read now."""
-        return Judge(pairs=self._pairs(), now_ms=self._clock.now_ms())
+        return Judge(pairs=self._pairs(), now_ms=self._clock.now_ms(), tier=self._tier)
 
     @property
     def is_in_step(self) -> bool:
@@ -121,6 +132,7 @@ class Follower:
             registry=self._registry(now_ms),
             eliminated=self.eliminated,
             vanished=vanished(self._book, snapshot, weights),
+            contradicted=contradicted(self._book, snapshot),
             pushed_at_ms=self._book.pushed_at_ms,
             now_ms=now_ms,
         )
@@ -129,9 +141,12 @@ class Follower:
         if verdict.is_accepted:
             self._snapshot = snapshot
             self.accepted_at_ms = now_ms
+            self._unproven = max(0, self._unproven - 1)
+            gone = self._gone(now_ms)
+            self._leave(gone)
             self._book.take_snapshot(
                 snapshot,
-                gone=self._gone(now_ms),
+                gone=gone,
                 vanish_after=config.guards.vanish_after,
                 is_forced=verdict.is_forced and not _is_behind(verdict),
             )
@@ -139,6 +154,19 @@ class Follower:
             self._is_outdated = True
             self._careful_until_ms = now_ms + CAREFUL_MS
         return verdict
+
+    def take_statistics(self, statistics: Statistics) -> None:
+        """Take statistics up, unless they turn on too much of what is followed.
+
+        What is repeated often enough is taken up all the same: miners then leave step by step.
+        """
+        weights = {} if self.ranking is None else self.ranking.weights
+        guards = self._settings().config.guards
+        self.statistics_problem = doubts(statistics, weights, guards)
+        self._doubted = self._doubted + 1 if self.statistics_problem else 0
+        if not self.statistics_problem or self._doubted >= guards.accept_after:
+            self._doubted = 0
+            self.statistics = statistics
 
     def take_push(self, position: MinerPosition) -> bool:
         """Take a pushed position; False when something newer of it is known."""
@@ -152,10 +180,7 @@ class Follower:
             return True
         if self._is_reconfigured() or self._knows_more():
             return True
-        now_ms = self._clock.now_ms()
-        if self.ranking.weights.keys() & self._gone(now_ms):
-            return True
-        age_ms = now_ms - self.ranking.made_at_ms
+        age_ms = self._clock.now_ms() - self.ranking.made_at_ms
         return age_ms >= self._settings().config.following.rank_every_s * 1000 or age_ms < 0
 
     async def rank(self) -> None:
@@ -172,11 +197,12 @@ class Follower:
             registry=self._registry(now_ms),
             is_registry_stale=self._chain.standing(now_ms) == "stale",
             crypto_pairs=frozenset(self._pairs()),
-            previous=None if starts_anew else self._previous(self._snapshot, is_outdated),
+            previous=self._previous(self._snapshot, is_outdated),
+            is_anew=starts_anew,
             now_ms=now_ms,
         )
         self.ranking = await asyncio.to_thread(rank, inputs, config)
-        self._ranked_with = config
+        self._ranked_by = _digest(config)
 
     async def publish(self, *, via: str, confirmed_at_ms: int | None = None) -> int:
         """Publish what moved, then confirm the whole state as of then; gives how much was stored.
@@ -185,7 +211,7 @@ class Follower:
         """
         async with self._publishing:
             ranking = self.ranking
-            if ranking is None or not self.is_in_step:
+            if ranking is None or self.accepted_at_ms is None or self._unproven:
                 return 0
             settings = self._settings()
             measure = self._measure(settings)
@@ -203,7 +229,7 @@ class Follower:
                     "flags": [*ranking.flags, *([pace.reason] if pace.reason else [])],
                 },
             )
-            if confirmed_at_ms is not None:
+            if confirmed_at_ms is not None and self.is_in_step:
                 self._writer.confirm(confirmed_at_ms)
             return len(signals)
 
@@ -211,6 +237,8 @@ class Follower:
         """Tell how fast depths may grow now."""
         now_ms, config = self._clock.now_ms(), self._settings().config
         per_minute = config.publishing.slew_per_minute
+        if not self.is_in_step:  # what is pushed may end positions, not open them
+            return Pace(per_minute=ZERO, reason="out_of_step")
         must_know = config.chain.require == "hard" and not self._is_simulated
         if must_know and self._registry(now_ms) is None:
             return Pace(per_minute=ZERO, reason="chain_required")
@@ -224,6 +252,8 @@ class Follower:
         return Memory(
             validator=self._validator,
             ranking=self.ranking,
+            ranked_by=self._ranked_by,
+            careful_until_ms=self._careful_until_ms,
             guards=self._guards,
             held=tuple(row for row in self._book.rows() if row.position.pair in pairs),
         )
@@ -254,7 +284,6 @@ class Follower:
                 "open": len(positions),
                 "held_unseen": self._book.missing(),
                 "over_limit": over_limit(positions, self._measure(settings)),
-                "not_live": sum(not is_live(p.uuid, self._tier) for p in positions),
             },
             "chain": self._chain.standing(now_ms),
             "pace_per_minute": format(self.pace().per_minute, "f"),
@@ -305,13 +334,15 @@ class Follower:
             there |= {row.hotkey for row in ranking.rows if not _was_absent(row)}
         return replace(ranking, rows=tuple(row for row in ranking.rows if row.hotkey in there))
 
+    def _leave(self, gone: Collection[str]) -> None:
+        """Take the weights of who is gone away at once; nobody else's changes for that."""
+        if self.ranking is not None and self.ranking.weights.keys() & gone:
+            rows = tuple(row for row in self.ranking.rows if row.hotkey not in gone)
+            self.ranking = replace(self.ranking, rows=rows)
+
     def _is_reconfigured(self) -> bool:
         """Tell whether what decides the ranking was edited since it was made."""
-        now, then = self._settings().config, self._ranked_with
-        if then is None:
-            return self.ranking is not None and self.ranking.name != now.ranking
-        parts = ("ranking", "filtering", "scoring", "asset_filtering", "risk_adjusted", "following")
-        return any(getattr(now, part) != getattr(then, part) for part in parts)
+        return self.ranking is not None and self._ranked_by != _digest(self._settings().config)
 
     def _knows_more(self) -> bool:
         """Tell whether something is known now that the ranking had to do without."""
@@ -320,6 +351,12 @@ class Follower:
         return ("no_statistics" in lacked and self.statistics is not None) or (
             "no_chain" in lacked and has_chain
         )
+
+
+def _digest(config: ProcessorConfig) -> str:
+    """Give what two settings have in common that rank alike."""
+    parts = ("ranking", "filtering", "scoring", "asset_filtering", "risk_adjusted", "following")
+    return sha256(repr([getattr(config, part) for part in parts]).encode()).hexdigest()[:16]
 
 
 def _is_behind(verdict: Verdict) -> bool:

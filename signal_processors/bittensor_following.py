@@ -7,11 +7,11 @@ whatever fails leaves the last published depths as they are.
 import asyncio
 import logging
 import random
-from contextlib import suppress
+from operator import is_
 from pathlib import Path
 from typing import Any, Final
 
-from core.errors import ConfigError, TradeEngineError
+from core.errors import TradeEngineError
 from core.ports import Clock
 from core.process.service import Service
 from signal_processors.base import SignalWriter
@@ -23,6 +23,7 @@ from signal_processors.bittensor_exposure import LIVE_TIER
 from signal_processors.bittensor_files import BittensorFiles
 from signal_processors.bittensor_follower import Follower
 from signal_processors.bittensor_memory import Memory, load_memory, save_memory
+from signal_processors.bittensor_model import Snapshot
 from signal_processors.bittensor_payload import PayloadError, read_push
 from signal_processors.bittensor_processor import SOURCE
 from signal_processors.bittensor_publisher import Publisher
@@ -33,8 +34,15 @@ log = logging.getLogger(__name__)
 
 TICK_S: Final = 1.0
 """Seconds between two looks whether a depth may grow on or a setting has changed."""
-REST_S: Final = 0.5
-"""Seconds between two snapshots at least, whatever asks for one."""
+REST_S: Final = 2.0
+"""Seconds between two snapshots at least, whatever asks for one: a miner may push what is unusable
+as often as it likes."""
+SETTLED_MS: Final = 75_000
+"""A validator's file may be a minute old: only one read so long after a gap surely shows what was
+missed."""
+REPEATED_MS: Final = 600_000
+"""For so long the same file read again is no second witness: one bad build must not be counted at
+each poll until it is believed, nor what it lacks until it counts as closed."""
 MEMORY_EVERY_MS: Final = 5_000
 RETRY_MAX_S: Final = 60.0
 WITHOUT_STATISTICS_S: Final = 60.0
@@ -99,11 +107,14 @@ class Following:
         self._studied = asyncio.Event()  # statistics were asked for once, whatever came of it
         self._pushed = asyncio.Event()
         self._pushed_at_ms = 0
-        self._is_gapped = True
+        self._gapped_at_ms: int | None = clock.monotonic_ms()  # pushes may have been missed since
+        self._judged: tuple[object, ...] = ()  # what the newest verdict was made of
+        self._judged_at_ms = 0
         self._bad_pushes = 0
         self._problem = ""
         self._saved: Memory | None = None
         self._saved_at_ms = 0
+        self._is_unsaved = False
 
     async def run(self) -> None:
         """Follow until the service stops."""
@@ -183,15 +194,13 @@ class Following:
 
     async def _take_snapshot(self) -> None:
         """Read, judge, rank when due, publish and confirm."""
+        asked_ms = self._clock.monotonic_ms()
         snapshot, began_at_ms = await self._reader.positions()
-        is_repairing, self._is_gapped = self._is_gapped, False  # a gap met meanwhile counts anew
-        verdict = self._follower.take_snapshot(snapshot)
-        if verdict.reasons:
-            text = "believed against the guards" if verdict.is_forced else "refused"
-            log.warning("snapshot %s", text, extra={"reasons": "; ".join(verdict.reasons)})
-        if not verdict.is_accepted:
-            self._is_gapped = self._is_gapped or is_repairing
+        self._judge(snapshot)
+        if not self._follower.is_in_step:
             return
+        if self._gapped_at_ms is not None and asked_ms - self._gapped_at_ms >= SETTLED_MS:
+            self._gapped_at_ms = None
         if self._follower.is_ranking_due():
             await self._follower.rank()
             ranking = self._follower.ranking
@@ -200,9 +209,23 @@ class Following:
         await self._follower.publish(via="snapshot", confirmed_at_ms=began_at_ms)
         self._problem = ""
 
+    def _judge(self, snapshot: Snapshot) -> None:
+        """Have a snapshot judged, unless nothing is new that could make the verdict another."""
+        now_ms = self._clock.monotonic_ms()
+        seen = (snapshot, self._follower.eliminated, self._chain.registry, self._settings)
+        is_same = len(self._judged) == len(seen) and all(map(is_, seen, self._judged))
+        if is_same and now_ms - self._judged_at_ms < REPEATED_MS:
+            return
+        self._judged, self._judged_at_ms = seen, now_ms
+        verdict = self._follower.take_snapshot(snapshot)
+        if verdict.reasons:
+            text = "believed against the guards" if verdict.is_forced else "refused"
+            log.warning("snapshot %s", text, extra={"reasons": "; ".join(verdict.reasons)})
+
     def _interval_s(self, failures: int) -> float:
         fetching = self._settings.config.fetching
-        is_pushed = self._stream is not None and self._stream.is_live and not self._is_gapped
+        is_gapped = self._gapped_at_ms is not None
+        is_pushed = self._stream is not None and self._stream.is_live and not is_gapped
         usual_s = fetching.poll_interval_with_push_s if is_pushed else fetching.poll_interval_s
         if not failures:
             return usual_s
@@ -231,14 +254,14 @@ class Following:
     def _take_gap(self, reason: str) -> None:
         """Read a snapshot: something may have been missed."""
         log.info("a snapshot is needed", extra={"reason": reason})
-        self._is_gapped = True
+        self._gapped_at_ms = self._clock.monotonic_ms()
         self._look.set()
 
     async def _publish_pushes(self) -> None:
         while True:
             await self._pushed.wait()
             self._pushed.clear()
-            confirmed_at_ms = None if self._is_gapped else self._pushed_at_ms
+            confirmed_at_ms = self._pushed_at_ms if self._gapped_at_ms is None else None
             try:
                 await self._follower.publish(via="push", confirmed_at_ms=confirmed_at_ms)
             except OSError as error:
@@ -260,26 +283,33 @@ class Following:
             await self._clock.sleep(TICK_S)
 
     def _take_settings(self) -> None:
-        with suppress(ConfigError):  # what is in force stays, and is told
-            settings = self._files.settings()
-            if settings != self._settings:
-                self._settings = settings
-                log.info("settings in force")
-                self._look.set()
+        settings = self._files.settings()  # of a file that is broken, the last good ones
+        if settings != self._settings:
+            self._settings = settings
+            log.info("settings in force")
+            self._look.set()
 
     async def _study(self) -> None:
         """Read statistics and eliminations at their own pace."""
+        follower = self._follower
         while True:
-            follower = self._follower
-            knew = follower.statistics is not None
-            follower.eliminated = await self._reader.eliminations(follower.eliminated)
-            follower.statistics = await self._reader.statistics(follower.statistics)
+            asked_ms = self._clock.monotonic_ms()
+            knew, eliminated = follower.statistics is not None, follower.eliminated
+            follower.eliminated = await self._reader.eliminations(eliminated)
+            statistics = await self._reader.statistics(follower.statistics)
+            if statistics is not None and statistics is not follower.statistics:
+                follower.take_statistics(statistics)
             knows = follower.statistics is not None
             self._studied.set()
-            if knows and not knew:
+            if knows != knew or follower.eliminated.keys() != eliminated.keys():
                 self._look.set()
-            interval_s = self._settings.config.fetching.statistics_interval_s
-            await self._clock.sleep(interval_s if knows else min(interval_s, WITHOUT_STATISTICS_S))
+            while self._clock.monotonic_ms() - asked_ms < self._study_every_s() * 1000:
+                await self._clock.sleep(TICK_S)
+
+    def _study_every_s(self) -> float:
+        interval_s = self._settings.config.fetching.statistics_interval_s
+        knows = self._follower.statistics is not None
+        return interval_s if knows else min(interval_s, WITHOUT_STATISTICS_S)
 
     def _note_unstored(self, error: OSError) -> None:
         if not self._problem:
@@ -295,6 +325,9 @@ class Following:
             )
         for kind, text in self._reader.problems.items():
             found.append(_problem(kind, text, "the last good targets stay"))
+        if self._follower.statistics_problem:
+            text = self._follower.statistics_problem
+            found.append(_problem("statistics", text, "those before stay in force"))
         if self._problem:
             found.append(_problem("journal", self._problem, "make room or make it writable"))
         if self._chain.problem:
@@ -309,9 +342,11 @@ class Following:
             return
         try:
             await asyncio.to_thread(save_memory, self._state, memory)
-            self._saved = memory
+            self._saved, self._is_unsaved = memory, False
         except OSError as error:
-            log.warning("memory not written", extra={"error": str(error)})
+            if not self._is_unsaved:
+                log.warning("memory not written", extra={"error": str(error)})
+            self._is_unsaved = True
 
 
 def _problem(key: str, text: str, remedy: str) -> dict[str, str]:

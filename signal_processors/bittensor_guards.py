@@ -10,17 +10,20 @@ from decimal import Decimal
 from typing import Final
 
 from signal_processors.bittensor_config import Guards
-from signal_processors.bittensor_model import ZERO, Registry, Snapshot
+from signal_processors.bittensor_model import ZERO, Registry, Snapshot, Statistics
 
 SAMPLED: Final = 200
 """Closed positions remembered: history must not change behind us."""
 HISTORY_TOLERANCE: Final = 0.1
 AGREEMENT: Final = 0.8  # of two snapshots' hotkeys (Jaccard), to be of one mind
-FEWEST_VANISHED: Final = 3
-MOST_VANISHED: Final = 0.5
+FEWEST: Final = 3  # positions that must be odd, and more than half of them, to mean something
+MOSTLY: Final = 0.5
+ONE_MORE: Final = Decimal("0.01")
+"""Beyond a share: one miner at the cap of a tenth is a tenth, whatever rounding makes of it."""
 BEHIND_PUSH_MS: Final = 600_000
 SAME_RESULT: Final = 1e-9
-HARD: Final = frozenset({"empty", "too_many_bad", "silent"})
+PLAGIARISM: Final = "plagiarism"
+HARD: Final = frozenset({"empty", "mostly_bad", "silent"})
 """They end by themselves when good data comes; repeating bad data does not make it good."""
 
 
@@ -63,6 +66,7 @@ class Surroundings:
     registry: Registry | None  # None also while it is too old to judge by
     eliminated: Collection[str] = ()
     vanished: tuple[int, int]
+    contradicted: tuple[int, int] = (0, 0)  # pushed positions shown otherwise, of how many
     pushed_at_ms: int
     now_ms: int
 
@@ -91,14 +95,30 @@ def judge(snapshot: Snapshot, around: Surroundings, memory: GuardMemory, config:
     )
 
 
+def doubts(statistics: Statistics, weights: Mapping[str, Decimal], config: Guards) -> str:
+    """Say why statistics are not believed; "" = they are.
+
+    Nobody compares them with anything else, and one file in which all followed miners are missing,
+    unnamed or plagiarists would close everything.
+    """
+    total = sum(weights.values(), ZERO)
+    rows = statistics.miners
+    fine = {h for h in weights if h in rows and rows[h].bucket not in ("", PLAGIARISM)}
+    share = _share(weights, fine) / total if total else Decimal(1)
+    if share < config.min_followed_share - ONE_MORE:
+        return f"statistics_odd: they name only {share:.0%} of the followed weight as sound"
+    return ""
+
+
 def _of_itself(snapshot: Snapshot, around: Surroundings, config: Guards) -> list[str]:
     if not snapshot.miners:
         return ["empty: no miner in it can be read"]
     found = []
     bad, count = len(snapshot.dropped), snapshot.count
     if bad > 1 and bad > config.max_bad_share * count:
+        code = "mostly_bad" if bad > MOSTLY * count else "too_many_bad"
         why = next(iter(snapshot.dropped.values()))
-        found.append(f"too_many_bad: {bad} of {count} miners are unreadable, the first: {why}")
+        found.append(f"{code}: {bad} of {count} miners are unreadable, the first: {why}")
     silence_s = (around.now_ms - snapshot.watermark_ms) // 1000
     if silence_s > config.max_silence_s:
         found.append(f"silent: the newest order of the network is {silence_s} s old")
@@ -121,21 +141,24 @@ def _of_followed(snapshot: Snapshot, around: Surroundings, config: Guards) -> li
     found = []
     total = sum(around.weights.values(), ZERO)
     if total:
-        there = _share(around.weights, {*snapshot.miners, *snapshot.dropped}) / total
-        if there < config.min_followed_share:
-            found.append(f"followed_missing: only {there:.0%} of the followed weight is there")
+        there = _share(around.weights, set(snapshot.miners)) / total
+        if there < config.min_followed_share - ONE_MORE:
+            found.append(f"followed_missing: only {there:.0%} of the followed weight can be read")
         ended = _share(around.weights, set(around.eliminated)) / total
-        if ended > 1 - config.min_followed_share:
+        if ended > 1 - config.min_followed_share + ONE_MORE:
             found.append(f"mass_elimination: {ended:.0%} of the followed weight at once")
         registry = around.registry
         if registry is not None:
             known = {hotkey for hotkey in around.weights if registry.neuron(hotkey)}
             registered = _share(around.weights, known) / total
-            if registered < config.min_registered_share:
+            if registered < config.min_registered_share - ONE_MORE:
                 found.append(f"unregistered: the chain knows only {registered:.0%} of the weight")
     gone, positions = around.vanished
-    if gone >= FEWEST_VANISHED and gone > MOST_VANISHED * positions:
+    if gone >= FEWEST and gone > MOSTLY * positions:
         found.append(f"positions_vanished: {gone} of {positions} disappeared without being closed")
+    other, pushed = around.contradicted
+    if other >= FEWEST and other > MOSTLY * pushed:
+        found.append(f"contradicts_push: {other} of {pushed} positions are not as they were pushed")
     return found
 
 

@@ -4,8 +4,10 @@ Stores nothing, publishes nothing; the ranking continues from the one the servic
 """
 
 import asyncio
+import logging
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -32,10 +34,15 @@ from signal_processors.bittensor_reading import Reader
 from signal_processors.bittensor_service import NO_KEY, NO_PAPER, PAPER, access_of
 
 RANKED: Final = ("rank", "hotkey", "weight", "score", "figures", "reasons")
+STACKED: Final = ("rank", "miner")
 DEPTHS: Final = ("pair", "symbol", "depth", "agreement", "miners", "largest")
 PIPED: Final = 400
 """Characters of a line that no terminal folds."""
-LARGEST: Final = 5
+LARGEST: Final = 3
+
+
+# what fails is part of what is printed; without a handler its log lines would stand there too
+logging.getLogger("signal_processors").addHandler(logging.NullHandler())
 
 
 def look(*, ranks: bool, as_json: bool) -> int:
@@ -132,13 +139,19 @@ def _depths(
 
 
 def _show(document: Mapping[str, Any], *, ranks: bool) -> None:
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPED)
+    is_screen = sys.stdout.isatty()
+    console = Console(highlight=False, markup=False, width=None if is_screen else PIPED)
     flags = f", without full knowledge: {', '.join(document['flags'])}" if document["flags"] else ""
     unreadable = len(document["unreadable"])
     console.print(f"{document['miners']} miners, {unreadable} unreadable{flags}")
     for kind, text in document["problems"].items():
         console.print(f"{kind}: {text}")
-    titles, cells = (RANKED, _ranked(document)) if ranks else (DEPTHS, _summed(document))
+    titles: Sequence[str] = DEPTHS
+    cells = [_depth(row) for row in document.get("depths", ())]
+    if ranks:
+        titles, cells = RANKED, [_miner(row) for row in document["rows"]]
+    if False:  # one below the other: a screen is not wide enough
+        titles, cells = STACKED, [_stacked(row) for row in cells]
     if not cells:
         console.print("Nobody who is followed holds a mapped pair now.")
         return
@@ -149,32 +162,39 @@ def _show(document: Mapping[str, Any], *, ranks: bool) -> None:
     console.print(table)
 
 
-def _ranked(document: Mapping[str, Any]) -> list[Sequence[str]]:
-    return [
-        (
-            str(row["rank"] or ""),
-            row["hotkey"],
-            row["weight"] if row["weight"] != "0" else "",
-            f"{row['score']:.4g}" if row["rank"] else "",
-            ", ".join(f"{name} {value:.4g}" for name, value in row["figures"].items()),
-            "; ".join(row["reasons"]),
-        )
-        for row in document["rows"]
-    ]
+def _miner(row: Mapping[str, Any]) -> Sequence[str]:
+    is_ranked = bool(row["rank"])
+    return (
+        str(row["rank"] or ""),
+        row["hotkey"],
+        _short(row["weight"]) if Decimal(row["weight"]) else "",
+        f"{row['score']:.4g}" if is_ranked else "",
+        ", ".join(f"{name} {value:.4g}" for name, value in row["figures"].items()),
+        "; ".join(row["reasons"]),
+    )
 
 
-def _summed(document: Mapping[str, Any]) -> list[Sequence[str]]:
-    return [
-        (
-            row["pair"],
-            row["symbol"],
-            row["wanted"],
-            row["agreement"],
-            str(len(row["miners"])),
-            ", ".join(f"{one['hotkey'][:8]} {one['depth']}" for one in row["miners"][:LARGEST]),
-        )
-        for row in document["depths"]
-    ]
+def _stacked(cells: Sequence[str]) -> Sequence[str]:
+    place, hotkey, weight, score, figures, reasons = cells
+    told = [f"{name} {text}" for name, text in (("weight", weight), ("score", score)) if text]
+    return place or "-", "\n".join(filter(None, ("  ".join([hotkey, *told]), figures, reasons)))
+
+
+def _depth(row: Mapping[str, Any]) -> Sequence[str]:
+    largest = (f"{one['hotkey'][:8]} {_short(one['depth'])}" for one in row["miners"][:LARGEST])
+    return (
+        row["pair"],
+        row["symbol"],
+        _short(row["wanted"]),
+        _short(row["agreement"]),
+        str(len(row["miners"])),
+        ", ".join(largest),
+    )
+
+
+def _short(number: str) -> str:
+    """Write a number without the zeros at its end."""
+    return format(Decimal(number).normalize(), "f")
 
 
 def _fail(error: TradeEngineError, code: ExitCode) -> int:

@@ -30,6 +30,8 @@ class Memory:
 
     validator: str
     ranking: Ranking | None = None
+    ranked_by: str = ""  # tells the settings that it was made by
+    careful_until_ms: int = 0  # depths grow slowly until then
     guards: GuardMemory = field(default_factory=GuardMemory)
     held: tuple[Held, ...] = ()
 
@@ -71,6 +73,8 @@ def _encode(memory: Memory) -> dict[str, Any]:
             "flags": list(ranking.flags),
             "rows": [_encode_row(row) for row in ranking.rows if row.is_kept],
         },
+        "ranked_by": memory.ranked_by,
+        "careful_until_ms": memory.careful_until_ms,
         "watermark_ms": memory.guards.watermark_ms,
         "results": {uuid: list(row) for uuid, row in memory.guards.results.items()},
         "held": [_encode_held(row) for row in memory.held],
@@ -98,6 +102,7 @@ def _encode_held(row: Held) -> dict[str, Any]:
         "opened_at_ms": position.opened_at_ms,
         "updated_at_ms": position.updated_at_ms,
         "missing": row.missing,
+        "seen_at_ms": row.seen_at_ms,
     }
 
 
@@ -111,6 +116,8 @@ def _decode(document: Mapping[str, Any]) -> Memory:
     return Memory(
         validator=str(document["validator"]),
         ranking=_decode_ranking(document["ranking"]),
+        ranked_by=str(document["ranked_by"]),
+        careful_until_ms=int(document["careful_until_ms"]),
         guards=GuardMemory(watermark_ms=int(document["watermark_ms"]), results=results),
         held=tuple(_decode_held(row) for row in document["held"]),
     )
@@ -147,7 +154,7 @@ def _decode_held(row: Mapping[str, Any]) -> Held:
         opened_at_ms=int(row["opened_at_ms"]),
         updated_at_ms=int(row["updated_at_ms"]),
     )
-    return Held(position=position, missing=int(row["missing"]))
+    return Held(position=position, missing=int(row["missing"]), seen_at_ms=int(row["seen_at_ms"]))
 
 
 def _within(value: Decimal, low: Decimal, high: Decimal) -> Decimal:

@@ -64,7 +64,7 @@ def _judge(hotkey: str, inputs: RankingInputs, config: ProcessorConfig) -> Judge
     settings = config.risk_adjusted
     known = None if inputs.statistics is None else inputs.statistics.miners.get(hotkey)
     neuron = None if inputs.registry is None else inputs.registry.neuron(hotkey)
-    bucket = None if known is None else known.bucket.strip().lower()
+    bucket = None if known is None else known.bucket.strip().lower() or None
     expelled = expulsions(hotkey, inputs)
     past = _past(inputs.miners[hotkey], known, neuron, inputs, settings)
     skill = _skill(past, inputs.now_ms // MS_A_DAY, settings)
@@ -219,7 +219,8 @@ def _of_bucket(bucket: str | None, factor: float) -> Iterable[str]:
 def _of_naming(hotkey: str, known: MinerStatistics | None, inputs: RankingInputs) -> Iterable[str]:
     """Take nobody up of whom the statistics are silent: it may be a plagiarist; who is in stays."""
     is_followed = inputs.previous is not None and hotkey in inputs.previous.weights
-    if inputs.statistics is not None and known is None and not is_followed:
+    is_silent = inputs.statistics is not None and (known is None or not known.bucket.strip())
+    if is_silent and not is_followed:
         yield "bucket: unknown, the statistics do not name it"
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from core.clock import SteadyClock
+from core.errors import ConfigError
 from core.nudge import send_nudge
 from core.process.logs import register_secret
 from core.process.service import Service
@@ -107,15 +108,20 @@ async def _end_when_paper_moves(service: Service, clock: SteadyClock, url: str) 
 async def _wait_for_key(
     service: Service, files: BittensorFiles, clock: SteadyClock
 ) -> BittensorCredentials | None:
-    is_told = False
+    told = ""
     while not service.stopping.is_set():
-        credentials = files.credentials()
+        problem = ""
+        try:
+            credentials = files.credentials()
+        except ConfigError as error:  # half-written: it is looked at again
+            credentials, problem = None, str(error)
         if credentials is not None:
             return credentials
-        if not is_told:
-            log.info(NO_KEY)
-            service.write_status({"waiting_for": NO_KEY, "problems": files.problems()})
-            is_told = True
+        if told != (problem or NO_KEY):
+            told = problem or NO_KEY
+            log.log(logging.WARNING if problem else logging.INFO, told)
+            problems = [*files.problems(), *([problem] if problem else [])]
+            service.write_status({"waiting_for": NO_KEY, "problems": problems})
         await clock.sleep(LOOK_S)
     return None
 

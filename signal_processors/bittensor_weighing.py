@@ -40,6 +40,7 @@ class RankingInputs:
     crypto_pairs: frozenset[str]  # that we map: history in them counts
     previous: Ranking | None
     now_ms: int
+    is_anew: bool = False  # settings or knowledge changed: go all the way from `previous` at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +150,10 @@ def weigh(
     stays = {hotkey: weight for hotkey, weight in base.items() if hotkey not in inputs.miners}
     wanted = stays | limits.shared(strong, stays)
     given = wanted
-    if inputs.previous is not None:
+    if inputs.previous is not None and not inputs.is_anew:
         forced = sum(kept.values(), ZERO) - sum(base.values(), ZERO)
         given = moved(base, wanted, following.max_weight_change - forced)
-    if len(kept) < len(before):
+    if len(kept) < len(before) and not inputs.is_anew:
         # nobody grows for somebody's leaving: it would enlarge positions for no news of theirs
         given = {hotkey: min(weight, base.get(hotkey, ZERO)) for hotkey, weight in given.items()}
     places = {row.hotkey: place for place, row in enumerate(order, start=1)}

@@ -4,7 +4,9 @@ What decides is pure: which parameters there are, what a typed text makes of the
 prompts are thin around it; ending anywhere but at "save" leaves the file as it was.
 """
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,8 +31,21 @@ from signal_processors.bittensor_config import (
 
 SAVE: Final = "save and quit"
 QUIT: Final = "quit, change nothing"
+HOW: Final = "(arrow keys and Enter; Ctrl-C leaves everything as it was)"
 GENERAL: Final = "general"
 INTERRUPTED: Final = 130
+RANKING_OF: Final = {
+    "filtering": "classic",
+    "scoring": "classic",
+    "asset_filtering": "classic",
+    "risk_adjusted": "risk_adjusted",
+}
+"""Groups that one ranking alone reads."""
+AT_START: Final = frozenset(
+    {"fetching.use_push", "fetching.max_compressed_mb", "fetching.max_decoded_mb"}
+)
+"""What the service reads only when it starts."""
+RESTART: Final = "./trade-engine restart bittensor-signals"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +86,15 @@ def groups() -> dict[str, str]:
     for name, field in ProcessorConfig.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, ConfigModel):
-            found[name] = (inner.__doc__ or "").strip().rstrip(".").lower()
+            text = (inner.__doc__ or "").strip().rstrip(".")
+            found[name] = text[:1].lower() + text[1:]
     return found
+
+
+def title(group: str, config: ProcessorConfig) -> str:
+    """Name a group and its meaning, and whether the ranking that is set reads it at all."""
+    is_idle = RANKING_OF.get(group, config.ranking) != config.ranking
+    return f"{group}: {groups()[group]}{' (not in use)' if is_idle else ''}"
 
 
 def value_of(config: ProcessorConfig, parameter: Parameter) -> object:
@@ -148,18 +170,15 @@ def run_wizard(home: Home | None = None) -> int:
 
 def _ask(config: ProcessorConfig) -> ProcessorConfig | None:
     """Ask group by group; None = leave everything as it was."""
-    start = config
+    start, chosen = config, GENERAL
     while True:
         count = len(changes(start, config))
-        choices = [
-            questionary.Choice(f"{name}: {meaning}", value=name)
-            for name, meaning in groups().items()
-        ]
-        choices += [
-            questionary.Choice(f"{SAVE} ({count} changed)", value=SAVE),
-            questionary.Choice(QUIT, value=QUIT),
-        ]
-        chosen = questionary.select("What would you like to set?", choices=choices).unsafe_ask()
+        titles = {name: title(name, config) for name in groups()}
+        titles |= {SAVE: f"{SAVE} ({count} changed)", QUIT: QUIT}
+        choices = [questionary.Choice(text, value=name) for name, text in titles.items()]
+        chosen = questionary.select(
+            "Set what?", choices=choices, default=chosen, instruction=HOW
+        ).unsafe_ask()
         if chosen in (SAVE, QUIT):
             return config if chosen == SAVE else None
         for parameter in parameters():
@@ -170,7 +189,8 @@ def _ask(config: ProcessorConfig) -> ProcessorConfig | None:
 def _ask_one(config: ProcessorConfig, parameter: Parameter) -> ProcessorConfig:
     now = shown(value_of(config, parameter))
     limits = f" ({parameter.range})" if parameter.range else ""
-    _say(f"\n{parameter.name}: {parameter.meaning}{limits}, default {shown(parameter.default)}")
+    _say("")
+    _say(f"{parameter.name}: {parameter.meaning}{limits}, default {shown(parameter.default)}")
     text: str = questionary.text(
         f"{parameter.name} (press Enter for current value: {now}):",
         validate=lambda typed: _complaint(config, parameter, typed),
@@ -197,6 +217,8 @@ def _save(home: Home, before: ProcessorConfig, after: ProcessorConfig) -> int:
     for line in lines:
         _say(f"  {line}")
     _say(f"Saved to {home.root / FILE}; it takes effect within seconds, without a restart.")
+    if late := AT_START.intersection(line.partition(":")[0] for line in lines):
+        _say(f"Not yet in force: {', '.join(sorted(late))}. For that: {RESTART}")
     return int(ExitCode.OK)
 
 
@@ -244,4 +266,7 @@ def _path(parameter: Parameter) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    """Print a line, folded between words where the terminal is narrow."""
+    width = shutil.get_terminal_size().columns
+    lines = textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False)
+    sys.stdout.write("\n".join(lines or [""]) + "\n")

@@ -73,7 +73,7 @@ class Desk:
 
     def study(self, document: object) -> None:
         """Hand in statistics."""
-        self.follower.statistics = read_statistics(body(document))
+        self.follower.take_statistics(read_statistics(body(document)))
 
     def published(self) -> dict[str, Decimal]:
         return {pair: signal.depth for pair, signal in self.writer.newest().items()}

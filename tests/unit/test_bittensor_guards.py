@@ -93,12 +93,22 @@ def test_what_happens_on_a_usual_day_is_believed(
     assert verdict.reasons == ()
 
 
-def test_a_followed_miner_that_is_unreadable_is_not_missing() -> None:
-    verdict = judge(
-        network(without=3, dropped=[0]), around(), GuardMemory(), GUARDS
-    )  # two are missing, one unreadable
+def test_followed_miners_that_are_unreadable_are_not_there() -> None:
+    one = judge(network(without=1, dropped=[0]), around(), GuardMemory(), GUARDS)
+    more = judge(network(without=2, dropped=[0]), around(), GuardMemory(), GUARDS)
+    third = judge(network(without=3, dropped=[0]), around(), GuardMemory(), GUARDS)
 
-    assert verdict.reasons == ()
+    assert one.reasons == more.reasons == ()
+    assert codes(third) == ["followed_missing"]
+
+
+def test_pushed_positions_that_a_snapshot_shows_otherwise_are_refused() -> None:
+    verdicts = [
+        judge(network(), around(contradicted=pair), GuardMemory(), GUARDS)
+        for pair in ((2, 2), (3, 6), (3, 5))
+    ]
+
+    assert [codes(verdict) for verdict in verdicts] == [[], [], ["contradicts_push"]]
 
 
 def history(result: float, count: int = 60) -> Snapshot:
@@ -122,6 +132,49 @@ def test_a_miner_that_left_changes_no_history() -> None:
     verdict = judge(network(without=2, trades=rest), around(), known, GUARDS)
 
     assert verdict.reasons == ()
+
+
+def test_closed_positions_that_are_gone_are_history_that_changed() -> None:
+    known = judge(history(1.01), around(), GuardMemory(), GUARDS).memory
+
+    verdict = judge(network(), around(), known, GUARDS)
+
+    assert codes(verdict) == ["history_changed"]
+
+
+def test_history_of_a_miner_that_is_unreadable_meanwhile_is_remembered() -> None:
+    known = judge(history(1.01), around(), GuardMemory(), GUARDS).memory
+    kept = {uuid: row for uuid, row in known.results.items() if row[0] == hotkey(12)}
+    rest = {n: [trade(n, i) for i in range(3)] for n in range(20) if n != 12}
+    seen = snapshot(position(19, "0.1"), miners=[n for n in range(20) if n != 12], trades=rest)
+    unreadable = Snapshot(
+        miners=seen.miners, dropped={hotkey(12): "in a test"}, watermark_ms=seen.watermark_ms
+    )
+
+    after = judge(unreadable, around(), known, GUARDS).memory
+
+    assert len(kept) == 3
+    assert kept.items() <= after.results.items()
+
+
+def test_small_steps_back_do_not_add_up() -> None:
+    memory, believed = GuardMemory(), []
+    for minutes in (0, 4, 8):
+        seen = network(watermark_ms=NOW_MS - 60_000 * minutes)
+        verdict = judge(seen, around(), memory, GUARDS)
+        memory = verdict.memory
+        believed.append(verdict.is_accepted)
+
+    assert believed == [True, True, False]
+
+
+def test_refused_snapshots_that_go_back_again_do_not_agree() -> None:
+    memory = GuardMemory(watermark_ms=NOW_MS + HOUR_MS)
+    for turn in range(20):
+        verdict = judge(network(watermark_ms=NOW_MS - turn), around(), memory, GUARDS)
+        memory = verdict.memory
+
+        assert not verdict.is_accepted
 
 
 def repeat(seen: Snapshot, times: int, **surroundings: Any) -> list[Verdict]:
@@ -156,7 +209,7 @@ def test_refused_snapshots_that_do_not_agree_are_never_believed() -> None:
     "seen",
     [
         pytest.param(snapshot(), id="empty"),
-        pytest.param(network(dropped=range(30, 50)), id="unreadable"),
+        pytest.param(network(dropped=range(30, 60)), id="unreadable"),
         pytest.param(network(watermark_ms=NOW_MS - 7 * HOUR_MS), id="silent"),
     ],
 )
