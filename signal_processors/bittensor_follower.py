@@ -152,6 +152,8 @@ class Follower:
             )
         if verdict.is_forced:
             self._is_outdated = True
+            # they may have told of the same change
+            self.statistics = self._refused_statistics or self.statistics
             self._careful_until_ms = now_ms + CAREFUL_MS
         return verdict
 
@@ -167,6 +169,7 @@ class Follower:
         if not self.statistics_problem or self._doubted >= guards.accept_after:
             self._doubted = 0
             self.statistics = statistics
+        self._refused_statistics = None if self.statistics is statistics else statistics
 
     def take_push(self, position: MinerPosition) -> bool:
         """Take a pushed position; False when something newer of it is known."""

@@ -116,9 +116,10 @@ def _of_itself(snapshot: Snapshot, around: Surroundings, config: Guards) -> list
     found = []
     bad, count = len(snapshot.dropped), snapshot.count
     if bad > 1 and bad > config.max_bad_share * count:
-        code = "mostly_bad" if bad > MOSTLY * count else "too_many_bad"
-        why = next(iter(snapshot.dropped.values()))
-        found.append(f"{code}: {bad} of {count} miners are unreadable, the first: {why}")
+        told = f"{bad} of {count} miners are unreadable, the first: "
+        told += next(iter(snapshot.dropped.values()))
+        is_most = bad > MOSTLY * count
+        found.append(f"mostly_bad: {told}" if is_most else f"too_many_bad: {told}")
     silence_s = (around.now_ms - snapshot.watermark_ms) // 1000
     if silence_s > config.max_silence_s:
         found.append(f"silent: the newest order of the network is {silence_s} s old")

@@ -139,7 +139,7 @@ def weigh(
     order = sorted(
         (row for row in everybody if row.is_eligible), key=lambda row: (-row.score, row.hotkey)
     )
-    chosen = _chosen(order, before, following)
+    chosen = _chosen(order, () if inputs.is_anew else before, following)
     limits = Limits(
         cap=cap_of(inputs, following),
         owners={row.hotkey: owner_of(row.hotkey, inputs.registry) for row in everybody},

@@ -130,6 +130,56 @@ def test_a_snapshot_forced_upon_us_is_right_about_what_it_shows() -> None:
     assert held(book) == {"open-0-BTCUSD": "0.2"}
 
 
+def test_a_snapshot_forced_upon_us_reopens_what_it_shows_open() -> None:
+    book = PositionBook()
+    book.take_push(position(0, "0", at_ms=NOW_MS, is_closed=True))
+
+    book.take_snapshot(snapshot(position(0, "0.2")), vanish_after=3, is_forced=True)
+
+    assert held(book) == {"open-0-BTCUSD": "0.2"}
+    assert book.take_push(position(0, "0.3", at_ms=BEFORE_MS + 1))
+
+
+def test_what_is_shown_again_in_an_older_state_is_there_and_stays_as_it_was_pushed() -> None:
+    book = PositionBook()
+    book.take_push(position(0, "0.4", at_ms=BEFORE_MS))
+    book.take_snapshot(snapshot(miners=[0], watermark_ms=MARK_MS), vanish_after=3)
+    assert [row.missing for row in book.rows()] == [1]
+
+    book.take_snapshot(snapshot(position(0, "0.2", at_ms=BEFORE_MS - 1)), vanish_after=3)
+
+    assert [row.missing for row in book.rows()] == [0]
+    assert held(book) == {"open-0-BTCUSD": "0.4"}
+
+
+def test_of_two_words_about_the_same_moment_the_snapshot_holds() -> None:
+    book = PositionBook()
+    book.take_push(position(0, "0.4", at_ms=BEFORE_MS))
+
+    book.take_snapshot(snapshot(position(0, "0.2", at_ms=BEFORE_MS)), vanish_after=3)
+
+    assert held(book) == {"open-0-BTCUSD": "0.2"}
+
+
+def test_what_was_pushed_after_a_snapshot_is_not_closed_by_it() -> None:
+    book, one = PositionBook(), position(0, "0.2", at_ms=NOW_MS)
+    book.take_push(one)
+
+    shown = snapshot(trades={0: [close_of(one, BEFORE_MS)]}, watermark_ms=MARK_MS)
+    book.take_snapshot(shown, vanish_after=1)
+
+    assert held(book) == {"open-0-BTCUSD": "0.2"}
+
+
+def test_what_was_pushed_after_a_snapshot_has_not_vanished_from_it() -> None:
+    book = PositionBook()
+    book.take_push(position(0, "0.2", at_ms=NOW_MS))
+    book.take_push(position(1, "0.2", at_ms=MARK_MS))
+    seen = snapshot(miners=[0, 1], watermark_ms=MARK_MS)
+
+    assert vanished(book, seen, {hotkey(0): 1, hotkey(1): 1}) == (1, 2)
+
+
 def test_vanished_counts_only_what_followed_readable_miners_should_show() -> None:
     book = PositionBook()
     rows = [position(n, "0.2") for n in range(5)]
