@@ -4,171 +4,172 @@ Reads files only: journals, configuration, status. It decides nothing; what it a
 engine adds up, before staleness and caps, which the reasons of each account tell.
 """
 
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import typer
 
-from commands.signals import newest_rows, source_names
-from commands.tables import print_table
+from commands.signals import source_names
 from core.home import Home
+from core.model import ZERO, Signal
 from core.process.exit_codes import ExitCode
-from core.settings import Settings, SymbolWeights, load_settings
+from core.process.logs import redact, register_secret
+from core.settings import Settings, load_settings
+from core.source_reader import SourceReader
 from core.status import read_status
 from core.store import to_json
 
-WORDS: Final = ("source", "its symbol", "depth", "weight", "leverage", "adds", "age", "detail")
-MINERS: Final = ("miner", "weight", "net leverage", "adds to the depth")
-ACCOUNTS: Final = ("account", "held lots", "target lots", "verified", "reason")
-NOTHING: Final = "Nothing is known of {symbol}: no source spoke of it, no account holds it."
+Row = dict[str, Any]
+Read = Sequence[tuple[SourceReader, Mapping[str, Signal] | None]]
+SILENT: Final = frozenset({"ready", "disabled"})
+"""States of an account that explain why nothing is said of a symbol."""
+KEYS: Final = ("held_lots", "target_lots", "version", "hold", "retry_at_ms")
+"""What the engine says of a symbol, beside what is weighed up here."""
+CONTROL: Final = re.compile(r"[\x7f-\x9f]")
+"""Control characters that JSON leaves as they are."""
 
 
 def command(
     symbol: Annotated[str, typer.Argument(help="Our symbol, such as BTCUSDT.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Show why SYMBOL is held as it is: signals, weights, miners, targets, reasons.
+    """Show why SYMBOL is held as it is: signals, weights, targets, reasons, miners.
 
     Example: ./trade-engine why BTCUSDT
     """
     home = Home.from_environment()
-    document = explain(home, symbol.upper(), time.time_ns() // 1_000_000)
+    settings = load_settings(home)
+    for secret in _secrets(settings):
+        register_secret(secret)
+    document = explain(home, settings, symbol.upper(), time.time_ns() // 1_000_000)
     if as_json:
-        typer.echo(to_json(document))
+        text = redact(to_json(document).decode())
+        typer.echo(CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
     else:
-        _show(document)
+        from commands.why_view import show  # noqa: PLC0415 - programs that ask for JSON need none
+
+        show(document)
     if any("error" in row for row in document["signals"]):
         raise typer.Exit(ExitCode.PARTLY_FAILED)
 
 
-def explain(home: Home, symbol: str, now_ms: int) -> dict[str, Any]:
-    """Collect what is known of a symbol."""
-    settings = load_settings(home)
+def explain(home: Home, settings: Settings, symbol: str, now_ms: int) -> Row:
+    """Collect what is known of a symbol; every key is always there.
+
+    A row of `signals` is `{source, error}` where a source's journals are lost.
+    """
+    readers = [SourceReader(home, name, is_level=True) for name in source_names(home)]
+    read = [(reader, reader.sweep()) for reader in readers]
+    words = list(_words(read, settings, symbol, now_ms))
+    counted = [row for row in words if "error" not in row]
+    real = [row for row in counted if not row["is_simulated"]]
     weights = settings.symbol_weights(symbol)
-    signals = [
-        _word(row, weights, now_ms) if "error" not in row else row
-        for source in source_names(home)
-        for row in newest_rows(home, source)
-        if "error" in row or _means(settings, row, symbol)
-    ]
     status = read_status(home, now_ms)
-    adds = [Decimal(row["adds"]) for row in signals if "error" not in row]
+    seen_at = status["last_refreshed_at"]
     return {
         "symbol": symbol,
         "is_configured": weights is not None,
         "leverage": None if weights is None else format(weights.leverage, "f"),
-        "signals": signals,
-        "exposure": format(sum(adds, Decimal(0)), "f"),
-        "accounts": [
-            {"account": account.get("name"), **row}
-            for account in status["accounts"]
-            for row in account.get("symbols") or ()
-            if row.get("symbol") == symbol
-        ],
+        "signals": words,
+        "exposure": _sum(counted),
+        "exposure_without_simulated": _sum(real),
+        "unmapped": list(_unmapped(read, settings, symbol)),
+        "engine": {
+            "is_running": status["executor_running"],
+            "seen_s": None if seen_at is None else _seconds(round(1000 * seen_at), now_ms),
+        },
+        "accounts": list(_accounts(status, symbol, is_wanted=weights is not None)),
         "alerts": [row for row in status["alerts"] if row.get("symbol") in (symbol, "")],
     }
 
 
-def _means(settings: Settings, row: Mapping[str, Any], symbol: str) -> bool:
-    mapped = settings.mapping.get(row["source"], {}).get(row["source_symbol"])
-    return mapped == symbol
+def _words(read: Read, settings: Settings, symbol: str, now_ms: int) -> Iterator[Row]:
+    """Say what each source wants of a symbol, by its newest signals."""
+    for reader, newest in read:
+        if newest is None:
+            yield {"source": reader.name, "error": reader.problem}
+            continue
+        mapping = settings.mapping.get(reader.name, {})
+        for source_symbol, signal in sorted(newest.items()):
+            if mapping.get(source_symbol) == symbol:
+                yield _word(settings, symbol, signal, reader.confirmed_at_ms(), now_ms)
 
 
-def _word(row: Mapping[str, Any], weights: SymbolWeights | None, now_ms: int) -> dict[str, Any]:
+def _word(
+    settings: Settings, symbol: str, signal: Signal, confirmed_at_ms: int | None, now_ms: int
+) -> Row:
     """Say what one source's newest signal adds to the target."""
-    weight = Decimal(0) if weights is None else weights.weight_of(row["source"])
-    leverage = Decimal(0) if weights is None else weights.leverage
-    if row["leverage"] is not None:
-        leverage = min(leverage, Decimal(row["leverage"]))
-    adds = weight * Decimal(row["depth"]) * leverage
+    weights = settings.symbol_weights(symbol)
+    weight = ZERO if weights is None else weights.weight_of(signal.source)
+    leverage = ZERO if weights is None else weights.leverage
+    if signal.leverage is not None:
+        leverage = min(leverage, signal.leverage)
+    heard_at_ms = max(signal.received_at_ms, confirmed_at_ms or 0)
+    stale_after_ms = 1000 * settings.engine.source(signal.source).stale_after_s
     return {
-        "source": row["source"],
-        "source_symbol": row["source_symbol"],
-        "depth": row["depth"],
+        "source": signal.source,
+        "source_symbol": signal.source_symbol,
+        "depth": format(signal.depth, "f"),
         "weight": format(weight, "f"),
         "leverage": format(leverage, "f"),
-        "adds": format(adds, "f"),
-        "age_s": max(0, now_ms - row["received_at_ms"]) // 1000,
-        "id": row["id"],
-        "meta": {key: value for key, value in row["meta"].items() if key != "raw"},
+        "asked_leverage": None if signal.leverage is None else format(signal.leverage, "f"),
+        "adds": format(weight * signal.depth * leverage, "f"),
+        "age_s": _seconds(signal.received_at_ms, now_ms),
+        "heard_s": _seconds(heard_at_ms, now_ms),
+        "is_stale": bool(stale_after_ms) and now_ms - heard_at_ms > stale_after_ms,
+        "is_simulated": signal.meta.get("simulated") is True,
+        "id": signal.id,
+        "meta": {key: value for key, value in signal.meta.items() if key != "raw"},
     }
 
 
-def _show(document: Mapping[str, Any]) -> None:
-    symbol, signals = document["symbol"], document["signals"]
-    words = [row for row in signals if "error" not in row]
-    if not words and not document["accounts"]:
-        typer.echo(NOTHING.format(symbol=symbol))
-    if not document["is_configured"]:
-        typer.echo(f"{symbol} is not in signal_weight_config.json: it has no target.")
-    _show_words(document, words)
-    if document["accounts"]:
-        print_table(ACCOUNTS, [_account(row) for row in document["accounts"]])
-    for row in document["alerts"]:
-        typer.echo(f"{row['severity']}: {row['text']}")
-    for row in signals:
-        if "error" in row:
-            typer.echo(f"{row['source']}: {row['error']}", err=True)
+def _unmapped(read: Read, settings: Settings, symbol: str) -> Iterator[Row]:
+    """Find words about the symbol by its own name that mean nothing, or another symbol."""
+    for reader, newest in read:
+        mapped_to = settings.mapping.get(reader.name, {}).get(symbol)
+        if newest and symbol in newest and mapped_to != symbol:
+            yield {
+                "source": reader.name,
+                "source_symbol": symbol,
+                "depth": format(newest[symbol].depth, "f"),
+                "mapped_to": mapped_to,
+            }
 
 
-def _show_words(document: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> None:
-    if words:
-        print_table(WORDS, [_cells(row) for row in words])
-        typer.echo(
-            f"Together {_short(document['exposure'])} x equity, before staleness and caps.\n"
-        )
-    for row in words:
-        if miners := row["meta"].get("miners"):
-            typer.echo(f"{row['source']} {row['source_symbol']}: {_detail(row['meta'])}")
-            print_table(MINERS, [_miner(one) for one in miners])
-            typer.echo("")
+def _accounts(status: Mapping[str, Any], symbol: str, *, is_wanted: bool) -> Iterator[Row]:
+    """Give what each account holds; one that cannot say only where something may be wanted."""
+    off = {row["account"] for row in status["drift"] if row["symbol"] == symbol}
+    for account in status["accounts"]:
+        name, state = account.get("name"), account.get("state")
+        why = "" if state in SILENT else f"{state}: {account.get('reason') or 'not ready'}"
+        rows = [row for row in account.get("symbols") or () if row.get("symbol") == symbol]
+        if not rows and why and is_wanted:
+            rows = [{}]
+        for row in rows:
+            is_held = row.get("verified") is True and name not in off
+            yield {
+                "account": name,
+                "environment": account.get("environment"),
+                "symbol": symbol,
+                **{key: row.get(key) for key in KEYS},
+                "verified": row.get("verified") is True,
+                "as_wanted": is_held and not row.get("hold") and not why,
+                "reason": "; ".join(filter(None, (why, row.get("reason")))),
+            }
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    numbers = ("depth", "weight", "leverage", "adds")
-    return [
-        *(str(row[key]) for key in ("source", "source_symbol")),
-        *(_short(row[key]) for key in numbers),
-        f"{row['age_s']} s",
-        _detail(row["meta"]),
-    ]
+def _secrets(settings: Settings) -> Iterator[str]:
+    yield settings.engine.webhook.token.get_secret_value()
+    if settings.bittensor is not None:
+        yield settings.bittensor.api_key.get_secret_value()
 
 
-def _detail(meta: Mapping[str, Any]) -> str:
-    """Put into words what a source says about its own signal."""
-    miners = meta.get("miners")
-    if not isinstance(miners, list):
-        return ""
-    signs = [Decimal(one["depth"]) for one in miners]
-    told = [
-        f"{sum(depth > 0 for depth in signs)} miners long, {sum(d < 0 for d in signs)} short",
-        f"agreement {meta.get('agreement')}",
-        f"wanted {meta.get('wanted')}",
-        f"ranking {meta.get('ranking')}",
-        *(str(flag) for flag in meta.get("flags") or ()),
-    ]
-    if meta.get("simulated") is True:
-        told.append("simulated")
-    return ", ".join(told)
+def _sum(rows: list[Row]) -> str:
+    return format(sum((Decimal(row["adds"]) for row in rows), ZERO), "f")
 
 
-def _miner(one: Mapping[str, Any]) -> Sequence[str]:
-    return [str(one["hotkey"]), *(_short(one[key]) for key in ("weight", "net_leverage", "depth"))]
-
-
-def _short(number: object) -> str:
-    """Write a number without the zeros at its end."""
-    return format(Decimal(str(number)).normalize(), "f")
-
-
-def _account(row: Mapping[str, Any]) -> list[str]:
-    held, target = row.get("held_lots"), row.get("target_lots")
-    return [
-        str(row["account"]),
-        "?" if held is None else str(held),
-        "" if target is None else str(target),
-        "yes" if row.get("verified") else "no",
-        str(row.get("hold") or row.get("reason") or ""),
-    ]
+def _seconds(at_ms: int, now_ms: int) -> int:
+    return max(0, now_ms - at_ms) // 1000

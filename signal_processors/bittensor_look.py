@@ -150,7 +150,7 @@ def _show(document: Mapping[str, Any], *, ranks: bool) -> None:
     cells = [_depth(row) for row in document.get("depths", ())]
     if ranks:
         titles, cells = RANKED, [_miner(row) for row in document["rows"]]
-    if False:  # one below the other: a screen is not wide enough
+    if ranks and is_screen:  # one below the other: a screen is not wide enough
         titles, cells = STACKED, [_stacked(row) for row in cells]
     if not cells:
         console.print("Nobody who is followed holds a mapped pair now.")

@@ -22,11 +22,13 @@ CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-B0-2]|\x1b[=>]|\r"
 class Terminal:
     """Runs a program on a pseudo-terminal; used within `with`."""
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str], cwd: str) -> None:
+    def __init__(
+        self, words: Sequence[str], environment: Mapping[str, str], cwd: str, *, columns: int = 120
+    ) -> None:
         self._handle, inner = pty.openpty()
         self._process = subprocess.Popen(  # noqa: S603 - this test's own words
             words,
-            env={**environment, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
+            env={**environment, "TERM": "xterm", "COLUMNS": str(columns), "LINES": "40"},
             cwd=cwd,
             stdin=inner,
             stdout=inner,

@@ -24,7 +24,7 @@ def wizard(home: Home) -> Terminal:
 
 
 def choose(terminal: Terminal, steps_down: int) -> None:
-    terminal.expect("What would you like to set?")
+    terminal.expect("Set what?")
     terminal.expect("quit, change nothing")
     terminal.type(DOWN * steps_down + ENTER)
 
@@ -45,7 +45,7 @@ def test_a_value_is_asked_for_refused_typed_again_and_saved(home: Home) -> None:
             terminal.expect(f"{name} (press Enter")
             terminal.type(ENTER)
         terminal.expect("save and quit (1 changed)")
-        terminal.type(UP * 2 + ENTER)
+        terminal.type(UP * 3 + ENTER)  # from the group that was chosen
         terminal.expect("filtering.min_trades: 10 -> 20")
         code = terminal.end()
 
@@ -72,6 +72,35 @@ def test_ending_without_saving_leaves_the_file_as_it_was(home: Home, keys: str) 
 
     assert code == 130
     assert (home.root / FILE).read_bytes() == before
+
+
+def test_what_needs_a_restart_is_told_when_it_is_saved(home: Home) -> None:
+    with wizard(home) as terminal:
+        choose(terminal, 8)  # fetching
+        for typed in ("", "", "", "no", "", ""):
+            terminal.expect("(press Enter for current value")
+            terminal.type(typed + ENTER)
+        choose(terminal, 3)  # save, from the group that was chosen
+        terminal.expect("fetching.use_push: yes -> no")
+        terminal.expect("Not yet in force: fetching.use_push. For that: ./trade-engine restart")
+        code = terminal.end()
+
+    assert code == ExitCode.OK
+    assert saved(home) == {"fetching": {"use_push": False}}
+
+
+def test_groups_that_the_ranking_does_not_read_are_marked(home: Home) -> None:
+    with wizard(home) as terminal:
+        terminal.expect(
+            "filtering: thresholds that a miner must pass; ranking `classic` (not in use)"
+        )
+        terminal.expect("risk_adjusted: the default ranking\n")
+        terminal.expect("quit, change nothing")
+        terminal.type(ENTER)
+        terminal.expect("ranking (press Enter for current value: risk_adjusted)")
+        terminal.type("classic" + ENTER)
+        terminal.expect("filtering: thresholds that a miner must pass; ranking `classic`\n")
+        terminal.expect("risk_adjusted: the default ranking (not in use)")
 
 
 def test_ctrl_c_within_a_question_leaves_the_file_as_it_was(home: Home) -> None:

@@ -48,12 +48,15 @@ def test_up_restarts_what_loaded_older_code(small: Installation) -> None:
     assert [n for n in NAMES if first["apps"][n]["pid"] == second["apps"][n]["pid"]] == []
 
 
-def test_up_drops_the_paper_exchange_when_no_account_needs_it(small: Installation) -> None:
+def test_up_drops_the_paper_exchange_when_nobody_needs_it(small: Installation) -> None:
     small.up()
-    accounts = json.loads(small.home.credentials.read_text())
-    for row in accounts["accounts"]:
+    keys = json.loads(small.home.credentials.read_text())
+    for row in keys["accounts"]:
         row["base_url"] = f"http://127.0.0.1:1/{row['exchange']}"
-    small.home.credentials.write_text(json.dumps(accounts))
+    small.home.credentials.write_text(json.dumps(keys))
+    assert small.up()["paper_exchange_url"] is not None  # SN8 is simulated there
+    keys["bittensor_sn8"]["endpoint"] = "http://127.0.0.1:1"
+    small.home.credentials.write_text(json.dumps(keys))
     document = small.up()
 
     assert document["paper_exchange_url"] is None

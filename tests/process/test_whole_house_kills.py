@@ -183,4 +183,4 @@ def assert_nothing_was_called_external(house: House) -> None:
     assert [row for row in rows if row.get("hold")] == []
     assert [row for row in events if row["code"].startswith(("external", "lane/"))] == []
     assert house.status()["frozen_positions"] == []
-    assert [name for name in NAMES if "Traceback" in house.log(name)] == []
+    assert [row for name in NAMES for row in house.tracebacks(name)] == []

@@ -163,7 +163,7 @@ def test_bare_pm2_starts_restarts_stops_and_shows_logs(house: House) -> None:
     assert not is_alive(second)
     assert exit_code_of(house, ENGINE) == 0
     assert house.log(ENGINE).count('"event":"stopped"') == 2
-    assert [name for name in NAMES if "Traceback" in house.log(name)] == []
+    assert [row for name in NAMES for row in house.tracebacks(name)] == []
     assert house.status()["services"][ENGINE]["state"] == "stopped"
     assert house.lots("ETHUSDT") == lots
 

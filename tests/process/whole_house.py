@@ -48,7 +48,7 @@ def deaf_to_sn8(symbol: str) -> Row:
 class House(Installation):
     """One home with real services on ports of its own, and everything that can be seen of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, hears_sn8: bool = False) -> None:
         super().__init__(ROOT, folder)
         ports = free_ports(3)
         config = {
@@ -57,8 +57,8 @@ class House(Installation):
             "paper_exchange": {"port": ports[2]},
         }
         self.home.engine_config.write_text(json.dumps(config))
-        # alerts alone decide, so that what must be held can be worked out
-        self.home.signal_weights.write_text(json.dumps([deaf_to_sn8(s) for s in SYMBOLS]))
+        if not hears_sn8:  # alerts alone decide, so that what must be held can be worked out
+            self.home.signal_weights.write_text(json.dumps([deaf_to_sn8(s) for s in SYMBOLS]))
         write_examples(self.home)
         self.webhook, self.monitor, self.paper = (f"http://127.0.0.1:{port}" for port in ports)
 
@@ -77,10 +77,10 @@ class House(Installation):
         document: Row = call(f"{self.monitor}/status")
         return document
 
-    def books(self) -> Row:
+    def books(self, venue: str = VENUE) -> Row:
         """Read the account as the exchange has it: sizes, orders, executions, equity."""
         accounts: list[Row] = call(f"{self.paper}/control/accounts")["accounts"]
-        return next(row for row in accounts if row["exchange"] == VENUE)
+        return next(row for row in accounts if row["name"] == f"paper-{venue}")
 
     def lots(self, symbol: str) -> Decimal:
         """Tell what is held, signed, by the exchange's books."""
@@ -176,6 +176,10 @@ class House(Installation):
         """Read all that a service ever logged."""
         return (self.home.logs / f"{name}.err.log").read_text()
 
+    def tracebacks(self, name: str) -> list[str]:
+        """List a service's log lines that tell of an error nobody caught, with its name."""
+        return [f"{name}: {row}" for row in self.log(name).splitlines() if "Traceback" in row]
+
     def residents(self, word: str = "") -> set[int]:
         """Find every process that runs for this home, by its environment and command line."""
         mark = f"{HOME_VARIABLE}={self.home.root}".encode()
@@ -203,14 +207,14 @@ class House(Installation):
 
 
 @contextmanager
-def whole_house() -> Iterator[House]:
+def whole_house(*, hears_sn8: bool = False) -> Iterator[House]:
     """Give a house that is not yet up; at the end nothing of it is left."""
     if node() is None or not (ROOT / "node_modules" / "pm2").exists():
         pytest.skip("PM2 is not installed here: run ./trade-engine test")
     if not (ROOT / ".venv" / "bin" / "python").exists():
         pytest.skip("there is no .venv here: run ./trade-engine test")
     folder = Path(tempfile.mkdtemp(prefix="te-"))  # short: PM2's sockets live in it
-    house = House(folder)
+    house = House(folder, hears_sn8=hears_sn8)
     try:
         yield house
     finally:
