@@ -6,7 +6,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.markup import escape
 
-from commands.tables import print_table
+from commands.tables import plain, print_table
 
 SERVICES: Final = ("service", "state", "pid", "address")
 ACCOUNTS: Final = ("account", "exchange", "environment", "state", "equity USDT", "reason")
@@ -45,7 +45,7 @@ def _head(document: Mapping[str, Any], now_ms: int) -> Iterator[str]:
         age_s = now_ms / 1000 - document["completed_at"]
         yield f"Cycles    {document['cycles']}, the last completed {_age(age_s)} ago"
     if document["halted"] is not None:
-        yield f"[red]HALTED[/]    {escape(document['halted']['reason'])}"
+        yield f"[red]HALTED[/]    {escape(plain(document['halted']['reason']))}"
     ages = document["signal_age_s"].items()
     if ages:
         told = (f"{source} {'never' if age is None else _age(age)}" for source, age in ages)
@@ -93,7 +93,7 @@ def _alert(alert: Mapping[str, Any]) -> str:
     severity = str(alert.get("severity"))
     where = " ".join(filter(None, (alert.get("account"), alert.get("symbol"))))
     text = f"{where}: {alert.get('text')}" if where else str(alert.get("text"))
-    return f"[{COLOURS.get(severity, 'default')}]{severity:<8}[/] {escape(text)}"
+    return f"[{COLOURS.get(severity, 'default')}]{severity:<8}[/] {escape(plain(text))}"
 
 
 def _text(value: object, *, unknown: str = "") -> str:

@@ -4,7 +4,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from core.process.logs import redact
+
 PIPED_WIDTH: Final = 400
+
+
+def plain(text: str) -> str:
+    """Make a text harmless for a terminal: no secret, and none of a stranger's control codes."""
+    shown = redact(text)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -14,6 +22,6 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(*(Column(title, overflow="fold") for title in titles), box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(plain, row))
     width = None if sys.stdout.isatty() else PIPED_WIDTH
     Console(highlight=False, markup=False, width=width).print(table)

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import typer
 
-from commands.tables import print_table
-from core.process.logs import redact
+from commands.tables import plain, print_table
 
 Row = Mapping[str, Any]
 WORDS: Final = ("who", "its symbol", "wants", "x weight", "x leverage", "= adds", "heard / changed")
@@ -183,14 +182,9 @@ def _time(seconds: int | None) -> str:
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], head: str = "") -> None:
     if rows:
-        typer.echo(f"\n{_plain(head)}" if head else "")
-        print_table(titles, [[_plain(cell) for cell in row] for row in rows])
+        typer.echo(f"\n{plain(head)}" if head else "")
+        print_table(titles, rows)
 
 
 def _say(text: str, *, is_error: bool = False) -> None:
-    typer.echo(_plain(text), err=is_error)
-
-
-def _plain(text: str) -> str:
-    """Make a stranger's text harmless for a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in redact(text))
+    typer.echo(plain(text), err=is_error)

@@ -117,7 +117,10 @@ class Stream:
             return web.json_response({"error": "Resource not found"}, status=404)
         await self._ready()
         socket = web.WebSocketResponse(max_msg_size=1 << 20, timeout=GOODBYE_S)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # it went away while the miners were made
+            return web.Response()
         handler = asyncio.current_task()
         if handler is not None:
             self._handlers.add(handler)
