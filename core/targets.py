@@ -11,6 +11,9 @@ from decimal import Decimal
 
 from core.model import ZERO, Contribution, Target
 
+AHEAD_MS = 60_000
+"""A confirmation from farther in the future is a clock that was wrong, and confirms nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighing:
@@ -151,8 +154,8 @@ def _part(symbol: str, said: Contribution, weighing: Weighing, now_ms: int) -> _
             )
     stale_after_s = weighing.stale_after_s.get(said.source, 0)
     heard_at = said.received_at_ms
-    if said.is_level and said.confirmed_at_ms is not None:
-        heard_at = max(heard_at, said.confirmed_at_ms)
+    if said.is_level and (said.confirmed_at_ms or 0) <= now_ms + AHEAD_MS:
+        heard_at = max(heard_at, said.confirmed_at_ms or 0)
     is_fresh = not stale_after_s or now_ms - heard_at <= stale_after_s * 1000
     if not is_fresh:
         reason = f"stale: {said.source} was last heard {(now_ms - heard_at) // 1000} s ago"

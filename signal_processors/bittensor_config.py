@@ -108,8 +108,8 @@ class Publishing(ConfigModel):
 class Fetching(ConfigModel):
     """How the validator is asked."""
 
-    poll_interval_s: Count = _count(2, 3600, 15, "seconds between two snapshots without push")
-    poll_interval_with_push_s: Count = _count(2, 3600, 60, "the same while the websocket is live")
+    poll_interval_s: Count = _count(2, 300, 15, "seconds between two snapshots without push")
+    poll_interval_with_push_s: Count = _count(2, 300, 60, "the same while the websocket is live")
     statistics_interval_s: Count = _count(
         60, 86_400, 900, "seconds between two reads of statistics"
     )

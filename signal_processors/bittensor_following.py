@@ -37,12 +37,18 @@ TICK_S: Final = 1.0
 REST_S: Final = 2.0
 """Seconds between two snapshots at least, whatever asks for one: a miner may push what is unusable
 as often as it likes."""
+GAP_REST_S: Final = 5.0
+"""The same where one gap follows another: whoever pushes garbage makes us ask no more often."""
 SETTLED_MS: Final = 75_000
 """A validator's file may be a minute old: only one read so long after a gap surely shows what was
 missed."""
 REPEATED_MS: Final = 600_000
 """For so long the same file read again is no second witness: one bad build must not be counted at
 each poll until it is believed, nor what it lacks until it counts as closed."""
+FROZEN_MS: Final = 1_800_000
+"""A file that did not change for so long is not the network's any more: it confirms nothing."""
+MOST_ASKED_S: Final = 300.0
+"""A longer pause that a server asks for is not made: the source would be stale."""
 MEMORY_EVERY_MS: Final = 5_000
 RETRY_MAX_S: Final = 60.0
 WITHOUT_STATISTICS_S: Final = 60.0
@@ -85,12 +91,7 @@ class Following:
         self._validator = validator_name(access, is_simulated)
         limits = limits_of(self._settings.config)
         self._client = ValidatorClient(access, clock=clock, limits=limits)
-        self._chain = ChainView(
-            self._chain_config,
-            state=self._state,
-            clock=clock,
-            chance=random.Random(),  # noqa: S311 - spreads retries, no secret
-        )
+        self._chain = self._open_chain()
         self._follower = Follower(
             writer=writer,
             publisher=Publisher(writer, clock, source=SOURCE.name, is_simulated=is_simulated),
@@ -110,8 +111,9 @@ class Following:
         self._gapped_at_ms: int | None = clock.monotonic_ms()  # pushes may have been missed since
         self._judged: tuple[object, ...] = ()  # what the newest verdict was made of
         self._judged_at_ms = 0
-        self._bad_pushes = 0
-        self._problem = ""
+        self._newest: Snapshot | None = None
+        self._changed_at_ms = self._bad_pushes = 0
+        self._gap_reason = self._problem = ""
         self._saved: Memory | None = None
         self._saved_at_ms = 0
         self._is_unsaved = False
@@ -162,6 +164,14 @@ class Following:
         # the simulated miners are registered nowhere
         return config.model_copy(update={"network": "off"}) if self._is_simulated else config
 
+    def _open_chain(self) -> ChainView:
+        return ChainView(
+            self._chain_config,
+            state=self._state,
+            clock=self._clock,
+            chance=random.Random(),  # noqa: S311 - spreads retries, no secret
+        )
+
     def _open_stream(self) -> PositionStream | None:
         is_wanted = self._settings.config.fetching.use_push and self._access.tier >= LIVE_TIER
         if not is_wanted or self._access.websocket is None:
@@ -180,17 +190,22 @@ class Following:
         failures = 0
         while True:
             self._look.clear()
+            was_gapped = self._gapped_at_ms is not None
             try:
                 await self._take_snapshot()
                 failures = 0
             except TradeEngineError as error:
                 failures += 1
-                await self._clock.sleep(getattr(error, "retry_after_s", None) or 0)
+                asked_s = getattr(error, "retry_after_s", None) or 0
+                await self._clock.sleep(min(asked_s, MOST_ASKED_S))
             except OSError as error:
                 failures += 1
                 self._note_unstored(error)
-            await self._clock.sleep(REST_S)
-            await self._wait_for_look(self._interval_s(failures) - REST_S)
+            interval_s = self._interval_s(failures)
+            rest_s = GAP_REST_S if was_gapped else REST_S
+            await self._clock.sleep(interval_s if failures else rest_s)
+            if not failures:  # else nothing that asks for a look may make us hurry
+                await self._wait_for_look(interval_s - rest_s)
 
     async def _take_snapshot(self) -> None:
         """Read, judge, rank when due, publish and confirm."""
@@ -200,14 +215,22 @@ class Following:
         if not self._follower.is_in_step:
             return
         if self._gapped_at_ms is not None and asked_ms - self._gapped_at_ms >= SETTLED_MS:
-            self._gapped_at_ms = None
+            self._gapped_at_ms, self._gap_reason = None, ""
         if self._follower.is_ranking_due():
             await self._follower.rank()
             ranking = self._follower.ranking
             if ranking is not None:
                 log.info("ranked", extra={"by": ranking.name, "followed": len(ranking.weights)})
-        await self._follower.publish(via="snapshot", confirmed_at_ms=began_at_ms)
+        confirmed_at_ms = began_at_ms if self._is_moving(snapshot) else None
+        await self._follower.publish(via="snapshot", confirmed_at_ms=confirmed_at_ms)
         self._problem = ""
+
+    def _is_moving(self, snapshot: Snapshot) -> bool:
+        """Tell whether the validator's file still changes: one that stands still proves nothing."""
+        now_ms = self._clock.monotonic_ms()
+        if snapshot is not self._newest:
+            self._newest, self._changed_at_ms = snapshot, now_ms
+        return now_ms - self._changed_at_ms < FROZEN_MS
 
     def _judge(self, snapshot: Snapshot) -> None:
         """Have a snapshot judged, unless nothing is new that could make the verdict another."""
@@ -245,7 +268,8 @@ class Following:
             position = read_push(raw, self._follower.judge)
         except PayloadError as error:
             self._bad_pushes += 1
-            self._take_gap(str(error))
+            log.debug("push not used", extra={"reason": str(error)})
+            self._take_gap("a push was not usable")
             return
         if self._follower.take_push(position):
             self._pushed_at_ms = received_at_ms
@@ -253,7 +277,9 @@ class Following:
 
     def _take_gap(self, reason: str) -> None:
         """Read a snapshot: something may have been missed."""
-        log.info("a snapshot is needed", extra={"reason": reason})
+        if reason != self._gap_reason:
+            log.info("a snapshot is needed", extra={"reason": reason})
+        self._gap_reason = reason
         self._gapped_at_ms = self._clock.monotonic_ms()
         self._look.set()
 

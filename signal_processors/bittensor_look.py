@@ -102,7 +102,7 @@ async def _read(home: Home, *, ranks: bool) -> dict[str, Any]:
         "flags": list(ranking.flags),
         "miners": snapshot.count,
         "unreadable": dict(snapshot.dropped),
-        "problems": reader.problems,
+        "problems": {**reader.unavailable, **reader.problems},
         **found,
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from core.errors import TradeEngineError
 from signal_processors.bittensor_access import Kind
-from signal_processors.bittensor_client import ValidatorClient
+from signal_processors.bittensor_client import NotAvailableError, ValidatorClient
 from signal_processors.bittensor_model import Snapshot, Statistics
 from signal_processors.bittensor_payload import Judge, PayloadError, read_positions
 from signal_processors.bittensor_statistics import read_eliminations, read_statistics
@@ -22,6 +22,7 @@ class Reader:
 
     def __init__(self, client: ValidatorClient, judge: Callable[[], Judge]) -> None:
         self.problems: dict[str, str] = {}
+        self.unavailable: dict[str, str] = {}  # nothing is wrong: this access does not have it
         self.snapshot: Snapshot | None = None
         self._client = client
         self._judge = judge
@@ -64,7 +65,7 @@ class Reader:
         if body is None:
             return known
         try:
-            return read_eliminations(body)
+            return await asyncio.to_thread(read_eliminations, body)
         except PayloadError as error:
             self._note("eliminations", error)
             return known
@@ -75,6 +76,9 @@ class Reader:
             self._client.forget(kind)
         try:
             fetched = await self._client.fetch(kind)
+        except NotAvailableError as error:
+            self.unavailable[kind] = str(error)
+            return None
         except TradeEngineError as error:
             self._note(kind, error)
             return None

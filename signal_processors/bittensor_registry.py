@@ -5,7 +5,7 @@ Nothing in an answer is trusted: a neuron with an impossible number is dropped, 
 many of them is refused as a whole, because a missing key would lose its positions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, fsum
 from typing import Any, Final, Protocol
@@ -25,6 +25,8 @@ STANDSTILL_MS: Final = 600_000
 """A chain without a new block for this long does not answer for now."""
 FORGIVEN_MS: Final = MS_A_DAY
 """A reading this old refuses nothing any more: a network may have begun anew."""
+HIGHEST_BLOCK: Final = 2**32 - 1
+HIGHEST_UID: Final = 2**16 - 1
 AHEAD_MS: Final = 60_000
 """How far a file may be ahead of our clock."""
 VERSION: Final = 1
@@ -118,6 +120,8 @@ def build_registry(
     Raises:
         ChainError: the answer is older than `previous`, empty, or mostly impossible.
     """
+    if not 0 < graph.block <= HIGHEST_BLOCK:
+        raise ChainError(f"the chain cannot be at block {graph.block}")
     _refuse_old(graph.block, previous, now_ms)
     rows = [row for row in graph.neurons if _is_possible(row, graph.block)]
     dropped = len(graph.neurons) - len(rows)
@@ -128,11 +132,22 @@ def build_registry(
     shares = _shares(_newest(rows), graph, netuid)
     neurons = [_neuron(row, graph.block, now_ms) for row in _newest(rows)]
     means = _means(neurons, shares, previous, now_ms)
+    found = {row.hotkey: replace(row, incentive=means[row.hotkey]) for row in neurons}
     return Registry(
         block=graph.block,
         fetched_at_ms=now_ms,
-        neurons={row.hotkey: replace(row, incentive=means[row.hotkey]) for row in neurons},
+        neurons={**_unreadable(graph, previous, found), **found},
     )
+
+
+def _unreadable(
+    graph: Graph, previous: Registry | None, found: Mapping[str, Neuron]
+) -> dict[str, Neuron]:
+    """Keep who was known and whose row cannot be right now: unreadable is not deregistered."""
+    if previous is None:
+        return {}
+    named = {row.hotkey for row in graph.neurons} - found.keys()
+    return {hotkey: one for hotkey, one in previous.neurons.items() if hotkey in named}
 
 
 def _refuse_old(block: int, previous: Registry | None, now_ms: int) -> None:
@@ -148,7 +163,7 @@ def _is_possible(row: NeuronRow, block: int) -> bool:
     return (
         row.hotkey not in {"", "None"}
         and row.coldkey not in {"", "None"}  # the decoder's text for a column that is too short
-        and row.uid >= 0
+        and 0 <= row.uid <= HIGHEST_UID
         and 0 <= row.incentive <= 1  # which NaN is not
         and 0 < row.block_at_registration <= block  # 0: the column was missing
     )

@@ -9,7 +9,7 @@ import logging
 from functools import partial
 from typing import Final
 
-from core.clock import SteadyClock
+from core.clock import SystemClock
 from core.errors import ConfigError
 from core.nudge import send_nudge
 from core.process.logs import register_secret
@@ -37,7 +37,7 @@ async def follow_sn8(service: Service) -> None:
     """Run until the service stops."""
     files = BittensorFiles(service.home)
     files.settings()  # refused here, where it never was good
-    clock = SteadyClock()
+    clock = SystemClock()  # a host that slept goes on with the time of others
     writer = SignalWriter(
         service.home,
         SOURCE.name,
@@ -55,14 +55,15 @@ async def follow_sn8(service: Service) -> None:
 
 
 async def _follow(
-    service: Service, files: BittensorFiles, writer: SignalWriter, clock: SteadyClock
+    service: Service, files: BittensorFiles, writer: SignalWriter, clock: SystemClock
 ) -> None:
     credentials = await _wait_for_key(service, files, clock)
     if credentials is None:
         return
     register_secret(credentials.api_key.get_secret_value())
     is_simulated = credentials.environment == "paper"
-    url = await _wait_for_paper(service, clock) if is_simulated else ""
+    needs_paper = is_simulated and not credentials.endpoint
+    url = await _wait_for_paper(service, clock) if needs_paper else ""
     if service.stopping.is_set():
         return
     access = access_of(credentials, url)
@@ -94,7 +95,7 @@ def paper_url(service: Service) -> str:
     return str(read_status(service.home, PAPER).get("url") or "")
 
 
-async def _end_when_paper_moves(service: Service, clock: SteadyClock, url: str) -> None:
+async def _end_when_paper_moves(service: Service, clock: SystemClock, url: str) -> None:
     """End this process when the simulated validator listens elsewhere: PM2 starts it anew."""
     while url:
         await clock.sleep(LOOK_S)
@@ -106,7 +107,7 @@ async def _end_when_paper_moves(service: Service, clock: SteadyClock, url: str) 
 
 
 async def _wait_for_key(
-    service: Service, files: BittensorFiles, clock: SteadyClock
+    service: Service, files: BittensorFiles, clock: SystemClock
 ) -> BittensorCredentials | None:
     told = ""
     while not service.stopping.is_set():
@@ -126,7 +127,7 @@ async def _wait_for_key(
     return None
 
 
-async def _wait_for_paper(service: Service, clock: SteadyClock) -> str:
+async def _wait_for_paper(service: Service, clock: SystemClock) -> str:
     is_told = False
     while not service.stopping.is_set():
         url = paper_url(service)
