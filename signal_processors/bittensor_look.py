@@ -74,7 +74,7 @@ async def _read(home: Home, *, ranks: bool) -> dict[str, Any]:
         raise TradeEngineError(f"{NO_PAPER}: ./trade-engine up")
     is_simulated = credentials.environment == "paper"
     access, now_ms = access_of(credentials, url), SystemClock().now_ms()
-    judge = Judge(pairs=frozenset(settings.targets), now_ms=now_ms)
+    judge = Judge(pairs=frozenset(settings.targets), now_ms=now_ms, tier=access.tier)
     client = ValidatorClient(access, clock=SystemClock(), limits=limits_of(settings.config))
     try:
         reader = Reader(client, lambda: judge)

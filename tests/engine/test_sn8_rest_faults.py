@@ -7,13 +7,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from core.clock import SystemClock
 from core.home import Home
 from signal_processors import bittensor_following
-from signal_processors.bittensor_model import Snapshot
+from signal_processors.bittensor_client import ValidatorClient
+from signal_processors.bittensor_model import Snapshot, Statistics
 from signal_processors.bittensor_payload import Judge, read_positions
+from signal_processors.bittensor_reading import Reader
 from tests.disk_full import disk_full_after
 from tests.engine.sn8_house import House, house
+from tests.sn8_servers import access, gzipped, packed, serving
 
 POSITIONS = "/miner-positions"
 
@@ -206,6 +211,24 @@ async def test_statistics_and_eliminations_that_fail_stop_nothing_and_are_told(
 
         await inside.until(lambda: inside.ranking() == "classic", "the ranking")
         assert inside.status()["snapshot"]["is_accepted"] is True
+
+
+async def test_what_cannot_be_read_is_told_as_long_as_it_comes() -> None:
+    async def answer(_: web.BaseRequest) -> web.StreamResponse:
+        return gzipped(packed({"data": 1, "eliminations": 1}))
+
+    figures, eliminated = Statistics(created_at_ms=1, miners={}), {"somebody": "a reason"}
+    async with serving(answer) as url:
+        clock = SystemClock()
+        client = ValidatorClient(access(url), clock=clock)
+        reader = Reader(client, lambda: Judge(pairs=(), now_ms=clock.now_ms()))
+        try:
+            for _ in range(2):
+                assert await reader.statistics(figures) is figures
+                assert await reader.eliminations(eliminated) is eliminated
+                assert set(reader.problems) == {"statistics", "eliminations"}
+        finally:
+            await client.close()
 
 
 async def test_an_elimination_that_becomes_known_has_a_snapshot_read_at_once(

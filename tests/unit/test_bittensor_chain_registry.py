@@ -293,3 +293,19 @@ def test_a_document_with_an_impossible_share_is_refused(damage: object) -> None:
 def test_what_is_no_document_is_refused(value: object) -> None:
     with pytest.raises(ChainError):
         from_document(value, SUBNET, now_ms=NOW_MS)
+
+
+def test_who_was_known_and_cannot_be_read_now_stays_registered() -> None:
+    rows = [Row(f"key {n}", uid=n) for n in range(12)]
+    known = built(*rows)
+    odd = Row("key 0", uid=0, incentive=-1e-9)
+
+    later = built(odd, *rows[1:], previous=known, block=BLOCK + 10)
+
+    assert later.neurons["key 0"] == known.neurons["key 0"]
+
+
+@pytest.mark.parametrize("block", [0, -1, 2**32, 2**60])
+def test_a_block_that_cannot_be_is_refused(block: int) -> None:
+    with pytest.raises(ChainError, match="cannot be at block"):
+        built(Row("key", block_at_registration=1), block=block)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -189,3 +190,16 @@ def test_caps_hold_whatever_is_said(heard: list[tuple[Decimal, str]]) -> None:
         cap = WEIGHING.leverage[symbol] * sum(WEIGHING.weights[symbol].values(), ZERO)
         assert abs(target.exposure) <= cap
         assert target.leverage <= WEIGHING.leverage[symbol]
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "is_fresh"),
+    [pytest.param(60_000, True, id="a-minute"), pytest.param(3_600_000, False, id="an-hour")],
+)
+def test_a_confirmation_from_the_future_is_not_fresh(ahead_ms: int, is_fresh: bool) -> None:
+    old = said("0.5", source="bittensor", at_ms=NOW - 3_600_000, is_level=True)
+    signal = replace(old, confirmed_at_ms=NOW + ahead_ms)
+
+    target = compute_targets([signal], WEIGHING, now_ms=NOW)["BTCUSDT"]
+
+    assert (target.fresh_exposure > 0) is is_fresh
