@@ -141,7 +141,6 @@ class Follower:
         if verdict.is_accepted:
             self._snapshot = snapshot
             self.accepted_at_ms = now_ms
-            self._unproven = max(0, self._unproven - 1)
             gone = self._gone(now_ms)
             self._leave(gone)
             self._book.take_snapshot(
@@ -213,6 +212,8 @@ class Follower:
         Raises OSError: not all is stored, nothing is confirmed.
         """
         async with self._publishing:
+            if via == "snapshot" and self.is_in_step:
+                self._unproven = max(0, self._unproven - 1)
             ranking = self.ranking
             if ranking is None or self.accepted_at_ms is None or self._unproven:
                 return 0

@@ -244,7 +244,7 @@ def test_miners_that_turn_round_turn_the_positions_round(house: House) -> None:
     wait_for("its word", lambda: Decimal(told(house)[-1]["depth"]) == -before / 3 / Decimal("0.15"))
 
     wait_until_held(house, "BTCUSDT", -before)
-    assert told(house)[-1]["meta"]["via"] == "push"
+    assert "push" in {word["meta"]["via"] for word in told(house)}
 
 
 def test_a_validator_that_fails_for_long_moves_nothing_and_is_named(house: House) -> None:
