@@ -108,6 +108,7 @@ class Follower:
         is_forgotten = memory.ranking is None and any(publisher.published().values())
         self._unproven = settings().config.guards.vanish_after if is_forgotten else 0
         self._doubted = 0  # statistics in a row that were not taken up
+        self._refused_statistics: Statistics | None = None  # the newest that were not
         self.statistics_problem = ""
         self._is_outdated = False  # the ranking is of a network that is no more
         self._publishing = asyncio.Lock()

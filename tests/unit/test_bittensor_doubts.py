@@ -125,3 +125,14 @@ async def test_rankings_go_on_where_settings_were_edited_while_it_was_down(home:
 
         assert desk.follower.ranking is not None
         assert max(desk.follower.ranking.weights.values()) <= Decimal("0.05")
+
+
+async def test_a_forced_snapshot_needs_no_statistics(home: Home) -> None:
+    async with following(home) as desk:
+        assert await desk.see(crowd())
+        desk.clock.pass_s(60)
+        swapped = payload(*[[open_row(n, 0.25)] for n in range(MINERS)])
+        verdicts = [await desk.see(swapped) for _ in range(6)]
+
+        assert desk.follower.statistics is None
+        assert verdicts == [False] * 4 + [True, True]
