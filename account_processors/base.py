@@ -47,6 +47,7 @@ from core.errors import (
 from core.model import (
     AccountMode,
     Equity,
+    KeyFacts,
     OrderRequest,
     OrderState,
     PlacedOrder,
@@ -96,6 +97,10 @@ class CcxtVenue:
         mode = await self._modes.read_account()
         self._refuse_skew()
         return mode
+
+    async def fetch_key_facts(self) -> KeyFacts:
+        """What the venue says of the API key: rights, end, addresses; one request at most."""
+        return KeyFacts()
 
     async def fetch_equity(self) -> Equity:
         """Equity with unrealised PnL, in one request."""

@@ -116,6 +116,17 @@ class AccountMode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFacts:
+    """What the venue says of an API key itself; None = it does not say."""
+
+    can_read: bool | None = None
+    can_trade: bool | None = None
+    can_withdraw: bool | None = None
+    expires_at_ms: int | None = None  # the venue's clock; None = never, or it does not say
+    allowed_ips: tuple[str, ...] | None = None  # () = from every address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
     """An order as it goes to the venue; IOC at `limit_price`, or market when that is None."""
 

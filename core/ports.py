@@ -13,6 +13,7 @@ from core.model import (
     AccountMode,
     Equity,
     Instrument,
+    KeyFacts,
     OrderRequest,
     OrderState,
     PlacedOrder,
@@ -62,6 +63,10 @@ class Venue(Protocol):
 
     async def connect(self) -> AccountMode:
         """Make ready to trade: clock offset, markets, account modes. May be called again."""
+        ...
+
+    async def fetch_key_facts(self) -> KeyFacts:
+        """What the venue says of the API key: rights, end, addresses; one request at most."""
         ...
 
     async def fetch_equity(self) -> Equity:

@@ -23,6 +23,7 @@ from core.model import (
     AccountMode,
     Equity,
     Instrument,
+    KeyFacts,
     OrderRequest,
     OrderState,
     OrderStatus,
@@ -141,6 +142,10 @@ class FakeVenue:
             is_hedged=self.is_hedged,
             refusal="the account is in hedge mode" if is_refused else "",
         )
+
+    async def fetch_key_facts(self) -> KeyFacts:
+        await self._travel("key_facts")
+        return KeyFacts(can_read=True, can_trade=True, can_withdraw=False)
 
     async def fetch_equity(self) -> Equity:
         await self._travel("equity")
