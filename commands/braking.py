@@ -4,7 +4,7 @@ import getpass
 import sys
 import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,9 +16,15 @@ from core.nudge import send_nudge
 from core.settings import Settings, load_settings
 from core.status import read_status
 
+SPANS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+MOST: Final = 10_000
+
 SymbolArgument = Annotated[str | None, typer.Argument(help="One symbol; without it, all of them.")]
 AccountOption = Annotated[str | None, typer.Option("--account", help="One account only.")]
 WhyOption = Annotated[str, typer.Option("--why", help="Kept with the decision, for others.")]
+UntilOption = Annotated[
+    str, typer.Option("--until", help="Ends by itself after this: 30m, 24h, 7d; without it never.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -60,6 +66,20 @@ def scope_of(home: Home, symbol: str | None, account: str | None, *, is_sure: bo
             "(--yes to go on all the same)"
         )
     return scope
+
+
+def end_of(span: str, now_ms: int) -> int | None:
+    """Turn a span such as 30m, 24h or 7d into its end; None when there is none.
+
+    Raises a usage error for anything else.
+    """
+    text = span.strip().lower()
+    if not text:
+        return None
+    count, unit_ms = text[:-1], SPANS_MS.get(text[-1])
+    if unit_ms is None or not (count.isascii() and count.isdigit()) or not 0 < int(count) <= MOST:
+        raise typer.BadParameter(f"--until must be a span such as 30m, 24h or 7d, was {span}")
+    return now_ms + int(count) * unit_ms
 
 
 def ask(question: str, *, expected: str, is_sure: bool) -> None:

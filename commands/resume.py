@@ -1,4 +1,7 @@
-"""`trade-engine resume`: lifts exactly what it names, and says what still holds."""
+"""`trade-engine resume`: lifts exactly what it names, says what that was, and what still holds."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import typer
 
@@ -14,10 +17,15 @@ from commands.braking import (
     scope_of,
     tell,
 )
+from commands.tables import plain
 from core.control import Control, Scope
-from core.control.file import halt_file_exists, halt_path, resume
+from core.control.file import halt_file_exists, halt_path, read_control, resume
+from core.errors import ConfigError
 from core.home import Home
 from core.status import read_status
+from core.trips import Trip, read_trips
+
+EXAMPLE = "./trade-engine resume BTCUSDT --account main"
 
 
 def command(
@@ -26,33 +34,80 @@ def command(
     why: WhyOption = "",
     yes: YesOption = False,
 ) -> None:
-    """Lift a pause, a halt or a flatten, and the engine's own holds of what is named.
+    """Lift a pause, a halt or a flatten, and the engine's own stops of what is named.
 
     Holds of one symbol (adoption, external change, liquidation) are lifted by naming the symbol,
-    stops of one account by naming the account.
+    stops of one account (losses, orders, a second engine) by naming the account, a crash loop by
+    naming nothing.
     """
     home = Home.from_environment()
     scope = scope_of(home, symbol, account, is_sure=yes)
+    lifted = _lifted(home, scope)
     control = decide(
         home,
         lambda: resume(home, scope, who=person(), why=why, now_ms=now_ms()),
     )
     tell(home, f"Resumed: {scope}.")
+    for line in lifted or ["Nothing of exactly this scope was in force."]:
+        typer.echo(line)
     for line in _still_holding(home, control, scope):
         typer.echo(line)
 
 
+def _lifted(home: Home, scope: Scope) -> list[str]:
+    """Name what a resume of this scope lifts."""
+    try:
+        entry = read_control(home).mode_of(scope)
+    except (ConfigError, OSError):
+        entry = None  # damaged: `resume` writes it anew and keeps the old one aside
+    lines = [] if entry is None else [f"Lifted: {entry.reason}"]
+    if scope.symbol is None:
+        lines.extend(
+            f"Lifted: {plain(trip.reason)}"
+            for trip in _trips(home)
+            if trip.account == scope.account
+        )
+    return lines + [
+        f"Lifted: hold of {row['symbol']} on {row['account']}: {plain(str(row['reason']))}"
+        for row in read_status(home, now_ms())["frozen_positions"]
+        if _is_named(scope, row)
+    ]
+
+
+def _trips(home: Home) -> tuple[Trip, ...]:
+    now = now_ms()
+    try:
+        found = read_trips(home.state / "trips.json")
+    except ConfigError as error:
+        typer.echo(f"trade-engine: {error}", err=True)
+        return ()
+    return tuple(t for t in found if t.until_ms is None or now < t.until_ms)
+
+
+def _is_named(scope: Scope, frozen: Mapping[str, Any]) -> bool:
+    return scope.symbol == frozen["symbol"] and scope.account in (None, frozen["account"])
+
+
 def _still_holding(home: Home, control: Control, lifted: Scope) -> list[str]:
+    entries = [row for row in control.entries if not row.is_over(now_ms())]
+    blocks = [row for row in control.blocks if not row.is_over(now_ms())]
     lines = [
-        f"Still in force: {row.reason}. Lift: {command_for('resume', row.scope)}"
-        for row in control.entries
+        f"Still in force: {row.reason}. Lift: {command_for('resume', row.scope)}" for row in entries
+    ]
+    lines += [
+        f"Still in force: {row.block_reason}. Lift: {command_for('unblock', row.scope)}"
+        for row in blocks
     ]
     if halt_file_exists(home):
         lines.insert(0, f"Nothing is sent while state/HALT is there: rm {halt_path(home)}")
+    for trip in _trips(home):
+        if lifted.symbol is not None or trip.account != lifted.account:
+            lift = command_for("resume", Scope(account=trip.account))
+            lines.append(f"Still stopped by the engine: {plain(trip.reason)}. Lift: {lift}")
     for row in read_status(home, now_ms())["frozen_positions"]:
         where = Scope(account=row["account"], symbol=row["symbol"])
-        is_named = lifted.symbol == where.symbol and lifted.account in (None, where.account)
-        if not is_named:
+        if not _is_named(lifted, row):
             lift = command_for("resume", where)
-            lines.append(f"Still held by the engine: {where}: {row['reason']}. Lift: {lift}")
+            reason = plain(str(row["reason"]))
+            lines.append(f"Still held by the engine: {where}: {reason}. Lift: {lift}")
     return lines

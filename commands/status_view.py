@@ -11,6 +11,7 @@ from commands.tables import plain, print_table
 SERVICES: Final = ("service", "state", "pid", "address")
 ACCOUNTS: Final = ("account", "exchange", "environment", "state", "equity USDT", "reason")
 SYMBOLS: Final = ("account", "symbol", "held lots", "target lots", "verified", "reason")
+CONTROLS: Final = ("safety control", "where", "limit", "now", "state")
 COLOURS: Final = {"error": "red", "warning": "yellow", "info": "default"}
 
 
@@ -23,14 +24,11 @@ def show(document: Mapping[str, Any], now_ms: int) -> None:
         (SERVICES, _services(document["services"])),
         (ACCOUNTS, _accounts(document["accounts"])),
         (SYMBOLS, _symbols(document["accounts"])),
+        (CONTROLS, _controls(document["controls"])),
     ):
         if rows:
             print_table(titles, rows)
             console.print()
-    for row in document["control"]["entries"]:
-        where = " ".join(filter(None, (row["symbol"] or "everything", row["account"])))
-        console.print(f"[yellow]{row['mode']}[/] {escape(where)} by {escape(row['who'])}", end="")
-        console.print(f": {escape(row['why'])}" if row["why"] else "")
     for alert in document["alerts"]:
         console.print(_alert(alert))
     if not document["alerts"]:
@@ -87,6 +85,13 @@ def _symbols(accounts: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         for account in accounts
         for row in account.get("symbols") or ()
     ]
+
+
+def _controls(controls: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Put what holds something back first, then what is near its limit."""
+    order = {"in force": 0, "near": 1, "unknown": 2}
+    rows = sorted(controls, key=lambda row: order.get(row["state"], 3))
+    return [[row[key] for key in ("control", "where", "limit", "now", "state")] for row in rows]
 
 
 def _alert(alert: Mapping[str, Any]) -> str:

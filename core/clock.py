@@ -8,6 +8,8 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+DAY_MS = 86_400_000
+
 
 class SystemClock:
     """Real time."""
@@ -43,3 +45,13 @@ class SteadyClock(SystemClock):
 def utc_day(at_ms: int) -> str:
     """The UTC day of a time, as `YYYY-MM-DD`: the name of the day's journal file."""
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d")
+
+
+def utc_minute(at_ms: int) -> str:
+    """A time as people read it: `YYYY-MM-DD HH:MM UTC`."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def next_utc_day_ms(at_ms: int) -> int:
+    """The beginning of the UTC day that follows a time, ms since the epoch."""
+    return (at_ms // DAY_MS + 1) * DAY_MS

@@ -50,6 +50,7 @@ class PassReport:
     is_unsettled: bool = False  # something must be looked up or read again soon
     unreadable: tuple[str, ...] = ()  # symbols whose row could not be read
     retry_after_s: int | None = None  # the venue asked for this pause
+    looks_again: bool = False  # equity is to be read once more, soon
 
 
 def weighing_for(settings: Settings, account: AccountConfig) -> Weighing:

@@ -41,6 +41,7 @@ class Terms:
     price: Decimal | None  # mark, USDT per base coin
     contract_size: Decimal
     max_order_share: Decimal
+    budget: Reason | None = None  # why the account's number of orders allows no more increases
     smallest_lots: Decimal  # the venue's minimum may exceed the share; one such order is let go
 
 
@@ -62,7 +63,7 @@ def _increase_refusal(order: Order, brakes: Brakes, terms: Terms) -> Reason | No
         return Reason(code="newer_waits", text="a newer target is waiting")
     if terms.positions_age_ms > MAX_READ_AGE_MS:
         return Reason(code="old_read", text=f"positions were read {terms.positions_age_ms} ms ago")
-    return _too_large(order, terms)
+    return terms.budget or _too_large(order, terms)
 
 
 def _too_large(order: Order, terms: Terms) -> Reason | None:

@@ -25,6 +25,7 @@ from core.ledger import (
 )
 from core.model import Order
 from core.ports import Clock
+from core.safety.order_budget import OrderTimes
 
 PREFIX = "te"
 ID_LENGTH = 24
@@ -80,6 +81,7 @@ class OrdersJournal:
         self._log = log
         self._clock = clock
         self._ledgers: dict[tuple[str, str], SymbolLedger] = {}
+        self._order_times: dict[str, OrderTimes] = {}
         self._day = ""
         self._owes_restatement = False
         self.disk_error = ""
@@ -108,6 +110,10 @@ class OrdersJournal:
     def set_ledger(self, account: str, ledger: SymbolLedger) -> None:
         """Replace a ledger whose change needs no row (a re-read was done)."""
         self._ledgers[account, ledger.symbol] = ledger
+
+    def order_times(self, account: str) -> OrderTimes:
+        """When an account's orders were sent; the same object for as long as this lives."""
+        return self._order_times.setdefault(account, OrderTimes())
 
     def symbols(self, account: str) -> tuple[str, ...]:
         """Symbols of an account that the journal knows."""
@@ -152,6 +158,8 @@ class OrdersJournal:
     def _fold(self, account: str, row: Row) -> None:
         self._ledgers[account, row.symbol] = fold(self.ledger(account, row.symbol), row)
         self.last_at_ms = max(self.last_at_ms, row.at_ms)
+        if isinstance(row, Intended):
+            self.order_times(account).add(row.client_id, row.at_ms)
 
     def _with_restatement(self, account: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
         now_ms = self._clock.now_ms()

@@ -163,6 +163,7 @@ class OrderState:
     updated_at_ms: int | None = None  # the venue's clock
     reason: str = ""
     is_liquidation: bool = False  # the venue made it: liquidation or auto-deleveraging
+    fee_usdt: Decimal | None = None  # paid so far, a rebate is < 0; None = the venue does not say
 
     @property
     def is_terminal(self) -> bool:

@@ -1,10 +1,15 @@
-"""The engine's own stops, kept over a restart in `state/trips.json`; `resume` lifts them."""
+"""The engine's own stops, kept over a restart in `state/trips.json`; `resume` lifts them.
 
-from collections.abc import Callable
+A trip stops one account, or everything. Only a `resume` of exactly that scope lifts it, or the time
+that it was given; the strictest of trips, control and `state/HALT` holds.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from core.control import FREE, Held
+from core.control import FREE, Held, strictest
 from core.errors import ConfigError
 from core.events import Events
 from core.model import Mode
@@ -14,59 +19,136 @@ from core.store import atomic_write_json, read_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trip:
-    """One stop of one account: reductions only, until a person resumes it."""
+    """One stop; `account` None = everything, `until_ms` None = until a person resumes it."""
 
     code: str
     text: str
     at_ms: int
+    account: str | None
+    mode: Mode = Mode.PAUSE
+    until_ms: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name it: one of a code stands at a time."""
+        return (self.account or "", self.code)
+
+    @property
+    def alert_key(self) -> str:
+        """Name its alert."""
+        return f"trip/{self.code}/{self.account or 'everything'}"
+
+    @property
+    def reason(self) -> str:
+        """Say it in one line."""
+        return f"{self.code}: {self.text}"
+
+    def to_row(self) -> dict[str, Any]:
+        """Give its JSON object."""
+        return {
+            "code": self.code,
+            "text": self.text,
+            "at_ms": self.at_ms,
+            "account": self.account,
+            "mode": str(self.mode),
+            "until_ms": self.until_ms,
+        }
 
 
 class Trips:
-    """Stops by account."""
+    """All stops in force.
+
+    `resumed_at_ms` tells when a person last resumed exactly that account, or everything (None).
+    """
 
     def __init__(
         self,
         path: Path,
         clock: Clock,
         events: Events,
-        resumed_at_ms: Callable[[str], int | None],
+        resumed_at_ms: Callable[[str | None], int | None],
     ) -> None:
         self._path = path
         self._clock = clock
         self._events = events
         self._resumed_at_ms = resumed_at_ms
-        loaded = _load(path)
-        self._trips = loaded or {}
-        self._lost_at_ms = None if loaded is not None else clock.now_ms()
-        for account, trip in self._trips.items():
-            events.alert(f"trip/{account}", trip.text, severity="error", account=account)
+        try:
+            self._trips = {trip.key: trip for trip in read_trips(path)}
+            self._lost_at_ms = None
+        except ConfigError:
+            self._trips = {}
+            self._lost_at_ms = clock.now_ms()
+        for trip in self._trips.values():
+            self._raise(trip)
 
-    def stop(self, account: str, code: str, text: str) -> None:
-        """Stop increases on an account; once, until it is resumed."""
-        if self.held(account) != FREE:
+    def stop(
+        self,
+        account: str | None,
+        code: str,
+        text: str,
+        *,
+        mode: Mode = Mode.PAUSE,
+        until_ms: int | None = None,
+    ) -> None:
+        """Stop an account, or everything (None); once, until it is lifted."""
+        self._release()
+        trip = Trip(
+            code=code,
+            text=text,
+            at_ms=self._clock.now_ms(),
+            account=account,
+            mode=mode,
+            until_ms=until_ms,
+        )
+        if trip.key in self._trips:
             return
-        self._trips = {
-            **self._trips,
-            account: Trip(code=code, text=text, at_ms=self._clock.now_ms()),
-        }
-        self._events.alert(f"trip/{account}", text, severity="error", account=account)
+        self._trips = {**self._trips, trip.key: trip}
+        self._raise(trip)
         self._save()
 
-    def held(self, account: str) -> Held:
-        """Tell what holds for an account because of a trip."""
-        trip = self._trips.get(account)
-        resumed = self._resumed_at_ms(account)
-        if trip is None:
-            return self._held_for_lost_trips(account, resumed)
-        if resumed is not None and resumed >= trip.at_ms:
-            self._trips = {a: t for a, t in self._trips.items() if a != account}
-            self._events.clear(f"trip/{account}")
-            self._save()
-            return FREE
-        return Mode.PAUSE, f"{trip.code}: {trip.text}"
+    def standing(self) -> tuple[Trip, ...]:
+        """All that are in force."""
+        self._release()
+        return tuple(self._trips.values())
 
-    def _held_for_lost_trips(self, account: str, resumed: int | None) -> Held:
+    def has(self, account: str | None, code: str) -> bool:
+        """Tell whether a stop is in force."""
+        return any(trip.key == (account or "", code) for trip in self.standing())
+
+    def held(self, account: str) -> Held:
+        """Tell what holds for an account because of trips."""
+        ours = [trip for trip in self.standing() if trip.account in (None, account)]
+        return strictest(*((t.mode, t.reason) for t in ours), self._held_for_lost_trips(account))
+
+    def _release(self) -> None:
+        """Let go what a person lifted, or whose time is over."""
+        over = {key: why for key, trip in self._trips.items() if (why := self._over(trip))}
+        if not over:
+            return
+        gone = [self._trips[key] for key in over]
+        self._trips = {key: trip for key, trip in self._trips.items() if key not in over}
+        for trip in gone:
+            self._events.clear(trip.alert_key)
+            self._events.emit(
+                "trip_lifted",
+                f"{trip.code} of {trip.account or 'everything'} is lifted: {over[trip.key]}",
+                account=trip.account or "",
+            )
+        self._save()
+
+    def _over(self, trip: Trip) -> str:
+        resumed = self._resumed_at_ms(trip.account)
+        if resumed is not None and resumed >= trip.at_ms:
+            return "somebody resumed it"
+        is_past = trip.until_ms is not None and self._clock.now_ms() >= trip.until_ms
+        return "its time is over" if is_past else ""
+
+    def _raise(self, trip: Trip) -> None:
+        self._events.alert(trip.alert_key, trip.text, severity="error", account=trip.account or "")
+
+    def _held_for_lost_trips(self, account: str) -> Held:
         """Stop everything that nobody knows not to be stopped, until it is resumed by name."""
+        resumed = self._resumed_at_ms(account)
         if self._lost_at_ms is None or (resumed is not None and resumed >= self._lost_at_ms):
             return FREE
         text = (
@@ -76,27 +158,38 @@ class Trips:
         return Mode.PAUSE, f"trips_lost: {text}"
 
     def _save(self) -> None:
-        rows = {
-            account: {"code": t.code, "text": t.text, "at_ms": t.at_ms}
-            for account, t in self._trips.items()
-        }
+        rows = [trip.to_row() for trip in self._trips.values()]
         try:
-            atomic_write_json(self._path, {"accounts": rows})
+            atomic_write_json(self._path, {"trips": rows})
         except OSError as error:
             self._events.alert("disk/trips", f"state/trips.json: {error}", severity="error")
         else:
             self._events.clear("disk/trips")
 
 
-def _load(path: Path) -> dict[str, Trip] | None:
-    """Read the file; None = it is there and cannot be understood."""
+def read_trips(path: Path) -> tuple[Trip, ...]:
+    """Read the file; none when there is none. Raises ConfigError when it cannot be understood."""
     try:
-        rows = read_json(path)["accounts"]
-        return {
-            account: Trip(code=row["code"], text=row["text"], at_ms=int(row["at_ms"]))
-            for account, row in rows.items()
-        }
+        return tuple(_trip(row) for row in _rows(read_json(path)))
     except FileNotFoundError:
-        return {}
-    except (ConfigError, OSError, AttributeError, KeyError, TypeError, ValueError):
-        return None
+        return ()
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be understood: {error}") from error
+
+
+def _rows(document: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401 - any JSON value
+    if "accounts" in document:  # as earlier versions wrote it: one stop an account
+        return [{**row, "account": name} for name, row in document["accounts"].items()]
+    return list(document["trips"])
+
+
+def _trip(row: Mapping[str, Any]) -> Trip:
+    account, until_ms = row["account"], row.get("until_ms")
+    return Trip(
+        code=str(row["code"]),
+        text=str(row["text"]),
+        at_ms=int(row["at_ms"]),
+        account=None if account is None else str(account),
+        mode=Mode(row.get("mode", "pause")),
+        until_ms=None if until_ms is None else int(until_ms),
+    )

@@ -1,6 +1,6 @@
-"""What people allow the engine to send: modes by scope, lifted holds, armed accounts.
+"""What people allow the engine to send: modes by scope, blocks, lifted holds, armed accounts.
 
-Values only; `control_file` reads and writes them. The gate asks `mode_for` and `is_armed` before
+Values only; `control.file` reads and writes them. The gate asks `mode_for` and `is_armed` before
 every send. The engine's own stops (trips) are not here: `strictest` joins them.
 """
 
@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.clock import utc_minute
 from core.model import Mode
 from core.settings import AccountConfig
 
@@ -55,7 +56,7 @@ EVERYTHING: Final = Scope()
 
 
 class ControlEntry(_Record):
-    """One person's decision for one scope."""
+    """One person's decision for one scope; `until_ms` None = until somebody decides otherwise."""
 
     scope: Scope
     mode: Mode
@@ -63,12 +64,27 @@ class ControlEntry(_Record):
     when_ms: AtMs
     why: str = ""
     id: str
+    until_ms: AtMs | None = None
 
     @property
     def reason(self) -> str:
         """Say it in one line."""
+        return f"{self.mode} of {self._said}"
+
+    @property
+    def block_reason(self) -> str:
+        """Say it in one line, where it is a block."""
+        return f"block of {self._said}"
+
+    @property
+    def _said(self) -> str:
+        until = "" if self.until_ms is None else f" until {utc_minute(self.until_ms)}"
         why = f": {self.why}" if self.why else ""
-        return f"{self.mode} of {self.scope} by {self.who}{why}"
+        return f"{self.scope} by {self.who}{until}{why}"
+
+    def is_over(self, now_ms: int) -> bool:
+        """Tell whether its time is over."""
+        return self.until_ms is not None and now_ms >= self.until_ms
 
 
 class Resumed(_Record):
@@ -93,14 +109,18 @@ class Control(_Record):
     """All decisions in force."""
 
     entries: tuple[ControlEntry, ...] = ()
+    blocks: tuple[ControlEntry, ...] = ()  # of symbols; `unblock` lifts them, `resume` does not
     resumed: tuple[Resumed, ...] = ()
     armed: dict[str, Armed] = {}
     problem: Annotated[str, Field(exclude=True)] = ""  # the file is not as it should be
     is_unknown: Annotated[bool, Field(exclude=True)] = False  # nobody knows what people decided
 
-    def mode_for(self, account: str, symbol: str | None = None) -> Held:
-        """Tell what holds for a symbol of an account, and why."""
-        held = [(row.mode, row.reason) for row in self.entries if row.scope.covers(account, symbol)]
+    def mode_for(self, account: str, symbol: str | None = None, *, now_ms: int) -> Held:
+        """Tell what holds for a symbol of an account at a wall time, and why."""
+        entries = [row for row in self.entries if _holds(row, account, symbol, now_ms)]
+        held = [(row.mode, row.reason) for row in entries]
+        blocks = [row for row in self.blocks if _holds(row, account, symbol, now_ms)]
+        held.extend((Mode.PAUSE, row.block_reason) for row in blocks)
         if self.is_unknown:
             held.append((Mode.PAUSE, self.problem))
         return strictest(*held)
@@ -130,6 +150,11 @@ class Control(_Record):
         others = (row for row in self.entries if row.scope != entry.scope)
         return self.model_copy(update={"entries": (*others, entry)})
 
+    def with_block(self, scope: Scope, entry: ControlEntry | None) -> "Control":
+        """Put a block on a scope in place of the earlier one, or lift it with None."""
+        others = (row for row in self.blocks if row.scope != scope)
+        return self.model_copy(update={"blocks": (*others, *([entry] if entry else ()))})
+
     def with_resumed(self, resumed: Resumed) -> "Control":
         """Lift the decision for exactly that scope, and the engine's holds it names."""
         entries = tuple(row for row in self.entries if row.scope != resumed.scope)
@@ -141,6 +166,10 @@ class Control(_Record):
         others = {name: row for name, row in self.armed.items() if name != account}
         changed = others if armed is None else {**others, account: armed}
         return self.model_copy(update={"armed": changed})
+
+
+def _holds(entry: ControlEntry, account: str, symbol: str | None, now_ms: int) -> bool:
+    return entry.scope.covers(account, symbol) and not entry.is_over(now_ms)
 
 
 def _names(scope: Scope, account: str, symbol: str | None) -> bool:

@@ -105,18 +105,60 @@ class ControlReader:
         return self._good.model_copy(update={"problem": problem})
 
 
-def set_mode(
-    home: Home, scope: Scope, mode: Mode, *, who: str, why: str = "", now_ms: int
+def set_mode(  # noqa: PLR0913 - a decision is who, what, where, why, until when
+    home: Home,
+    scope: Scope,
+    mode: Mode,
+    *,
+    who: str,
+    why: str = "",
+    now_ms: int,
+    until_ms: int | None = None,
 ) -> Control:
     """Decide a scope's mode, in place of the earlier decision for exactly that scope.
 
-    RUN is `resume`. Raises BusyError when another writer holds the file, OSError when the disk is
-    full: then nothing changed.
+    RUN is `resume`; `until_ms` ends it by itself. Raises BusyError when another writer holds the
+    file, OSError when the disk is full: then nothing changed.
     """
     if mode is Mode.RUN:
         return resume(home, scope, who=who, why=why, now_ms=now_ms)
-    entry = ControlEntry(scope=scope, mode=mode, who=who, when_ms=now_ms, why=why, id=_new_id())
+    entry = ControlEntry(
+        scope=scope,
+        mode=mode,
+        who=who,
+        when_ms=now_ms,
+        why=why,
+        id=_new_id(),
+        until_ms=until_ms,
+    )
     return _change(home, now_ms, lambda control: control.with_mode(entry))
+
+
+def block(
+    home: Home,
+    scope: Scope,
+    *,
+    who: str,
+    why: str = "",
+    now_ms: int,
+    until_ms: int | None = None,
+) -> Control:
+    """Let a symbol only be reduced, whatever is paused and resumed, until `unblock`."""
+    entry = ControlEntry(
+        scope=scope,
+        mode=Mode.PAUSE,
+        who=who,
+        when_ms=now_ms,
+        why=why,
+        id=_new_id(),
+        until_ms=until_ms,
+    )
+    return _change(home, now_ms, lambda control: control.with_block(scope, entry))
+
+
+def unblock(home: Home, scope: Scope, *, now_ms: int) -> Control:
+    """Lift the block of exactly this scope."""
+    return _change(home, now_ms, lambda control: control.with_block(scope, None))
 
 
 def resume(home: Home, scope: Scope, *, who: str, why: str = "", now_ms: int) -> Control:

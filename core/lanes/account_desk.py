@@ -24,6 +24,7 @@ from core.lanes.market_desk import MarketDesk
 from core.ledger import OpenIntent, SymbolLedger
 from core.model import AccountMode
 from core.ports import Clock, Venue
+from core.safety.watch import Watch
 from core.settings import AccountConfig
 
 Answer = TypeVar("Answer")
@@ -44,6 +45,7 @@ class AccountDesk:
     ids: ClientIds
     engine_id: str
     clock: Clock
+    watch: Watch
     resumed_at_ms: Callable[[str], int | None]  # by symbol: when a person last said resume
     strangers_since_ms: Callable[[], int]  # orders of other engines before this are history
     wall_ms: Callable[[], int]  # the wall clock: for what people and other processes wrote
@@ -54,6 +56,7 @@ class AccountDesk:
     open_orders_read_at_ms: int = 0
     attempts: dict[str, Attempts] = field(default_factory=dict)
     leverage: dict[str, Decimal] = field(default_factory=dict)  # as last read or set
+    off_since_ms: dict[str, int] = field(default_factory=dict)  # by symbol: off its target
     told: dict[str, str] = field(default_factory=dict)  # last reason told by symbol
     flattened: set[str] = field(default_factory=set)  # flattens that are done
     sides_taken: set[tuple[str, str]] = field(default_factory=set)  # symbol, flatten: in hedge mode

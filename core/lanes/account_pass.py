@@ -18,8 +18,6 @@ from core.lanes.holds import Holds
 from core.lanes.pass_state import PassState, report_of
 from core.lanes.resolver import Resolver
 from core.lanes.scope import (
-    blockers_of,
-    mode_of,
     not_closed_now,
     note_closed_down,
     note_flattened,
@@ -29,7 +27,8 @@ from core.lanes.scope import (
 )
 from core.lanes.sender import Sender
 from core.lanes.sizing_desk import Sizer
-from core.lanes.snapshot import Reading, hides_positions, read_positions
+from core.lanes.snapshot import Reading, Snapshot, hides_positions, read_positions
+from core.lanes.viewing import view_of
 from core.ledger import Said, Trust
 from core.model import ZERO, Mode, Order, PositionsRead, Target
 from core.reconcile import decide
@@ -92,7 +91,7 @@ class AccountPass:
             await self._wait(set(look_ups), LOOK_UP_MS)
         priced = {*state.targets, *(self._desk.closing or ())}
         reading = await Reading.begun(self._desk, priced)
-        state.snapshot = await reading.first()
+        state.snapshot = self._watched(await reading.first())
         state.read = state.snapshot.positions
         state.symbols = symbols_of(self._desk, state)
         await self._believe()
@@ -100,7 +99,7 @@ class AccountPass:
         try:
             if not reading.is_complete:
                 await self._reduce_now()
-                state.snapshot = await reading.whole()
+                state.snapshot = self._watched(await reading.whole())
                 self._freeze()
             decisions = await self._rounds()
         finally:
@@ -109,6 +108,14 @@ class AccountPass:
         note_flattened(self._desk, state)
         note_closed_down(self._desk, state)
         return report_of(self._desk, self._inputs.generation, state, decisions)
+
+    def _watched(self, snapshot: Snapshot) -> Snapshot:
+        """Let the watch look at equity; what it does not believe is unknown."""
+        equity = snapshot.equity
+        safety = self._inputs.settings.engine.safety
+        if equity is None or self._desk.watch.look(equity, snapshot.positions, safety):
+            return snapshot
+        return replace(snapshot, equity=None)
 
     async def check_fills(self) -> bool:
         """Read positions alone, some time after our last fills; False = a full pass is due."""
@@ -221,40 +228,7 @@ class AccountPass:
             )
 
     def _view(self, symbol: str) -> View:
-        desk, state = self._desk, self._state
-        snapshot, equity = state.snapshot, state.snapshot.equity
-        mode, mode_reason = mode_of(desk, symbol)
-        margin_mode = desk.account.margin_mode
-        known_mode = desk.mode.margin_mode if desk.mode is not None else None
-        row = None if state.read is None else state.read.positions.get(symbol)
-        own_mode = desk.margin_modes.get(symbol) if row is None else row.margin_mode
-        return View(
-            symbol=symbol,
-            now_ms=desk.now_ms(),
-            wall_ms=desk.wall_ms(),
-            mode=mode,
-            mode_reason=mode_reason,
-            target=state.targets.get(symbol),
-            frozen=state.frozen.get(symbol),
-            ledger=desk.ledger(symbol),
-            trust=state.trust.get(symbol, Trust.UNREADABLE),
-            read_lots=None if state.read is None else state.read.size_lots(symbol),
-            instrument=snapshot.instruments.get(symbol),
-            lists_instruments=bool(snapshot.instruments),
-            ticker=snapshot.tickers.get(symbol),
-            last_price=desk.market.last_price(symbol),
-            leverage_held=desk.known_leverage(symbol),
-            sets_leverage=known_mode != "portfolio",
-            equity_usdt=None if equity is None else equity.equity_usdt,
-            free_margin_usdt=None if equity is None else equity.free_margin_usdt,
-            attempts=desk.attempts_of(symbol),
-            blockers=blockers_of(desk),
-            policy=self._policy,
-            margin_mode_wanted=None if margin_mode == "keep" else margin_mode,
-            margin_mode_held=own_mode or known_mode,
-            allows_reopen=desk.account.allow_reopen,
-            both_sides=None if state.read is None else state.read.both_sides.get(symbol),
-        )
+        return view_of(self._desk, self._state, symbol, self._policy)
 
     def _kept(self, decisions: dict[str, Decision]) -> dict[str, Decision]:
         """Store what must be durable before any order; where the disk refuses, nothing opens."""

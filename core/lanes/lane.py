@@ -21,7 +21,7 @@ from core.errors import (
 from core.lanes.account_desk import AccountDesk
 from core.lanes.account_pass import AccountPass
 from core.lanes.open_orders import review_open_orders
-from core.lanes.telling import tell_confirmed, tell_reasons
+from core.lanes.telling import tell_confirmed, tell_drift, tell_reasons
 from core.ledger import SETTLE_MS
 from core.model import AccountMode, Target
 from core.targets import compute_targets, reduces_any
@@ -32,7 +32,7 @@ PASSING_MS = 5_000  # a price, an equity, an instrument that was missing may be 
 PASSING = {
     *("no_price", "no_quotes", "wide_spread", "mark_gap", "equity_unknown", "unsized"),
     *("no_instrument", "disk", "old_read", "pass_over", "unpriced", "order_cap"),
-    "rate_limited",
+    *("rate_limited", "orders_per_minute"),
 }
 OPEN_ORDERS_EVERY_MS = 600_000  # ours do not rest
 SKEW_EVERY_MS = 60_000
@@ -260,7 +260,7 @@ class Lane:
     def _retries_due(self, now_ms: int) -> bool:
         if self.report is None:
             return False
-        return any(
+        return self.report.looks_again or any(
             (s.retry_at_ms is not None and s.retry_at_ms <= now_ms)
             or any(r.code in PASSING for r in s.reasons)
             for s in self.report.symbols.values()
@@ -289,7 +289,8 @@ class Lane:
 
     def _retry_times(self, report: PassReport, now_ms: int) -> list[int]:
         times = [s.retry_at_ms for s in report.symbols.values() if s.retry_at_ms is not None]
-        if any(r.code in PASSING for s in report.symbols.values() for r in s.reasons):
+        passes = any(r.code in PASSING for s in report.symbols.values() for r in s.reasons)
+        if passes or report.looks_again:
             times.append(now_ms + PASSING_MS)
         self._unsettled = self._unsettled + 1 if report.is_unsettled else 0
         is_blind = report.positions_failed or bool(report.unreadable)
@@ -308,6 +309,14 @@ class Lane:
         self._tell_reads(report)
         tell_reasons(self.desk, report, is_settling=not self._unsettled)
         tell_confirmed(self.desk, report)
+        if self._inputs is not None:
+            config = self._inputs.settings.engine
+            tell_drift(
+                self.desk,
+                report,
+                after_s=config.safety.drift_alert_s,
+                dead_band=config.engine.dead_band,
+            )
 
     def _tell_reads(self, report: PassReport) -> None:
         desk = self.desk

@@ -5,7 +5,7 @@ what happened leaves the intent open, and the look-up settles it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.decision import Reason
@@ -94,10 +94,18 @@ class Outbox:
         sent = await self._hand_over(dict(zip((i.client_id for i in intents), let_go, strict=True)))
         return (*refused, *sent)
 
-    def _ask(self, orders: Sequence[Order]) -> tuple[list[Order], tuple[Sent, ...]]:
-        let_go, refused = [], []
+    def _ask(
+        self, orders: Sequence[Order], *, are_counted: bool = False
+    ) -> tuple[list[Order], tuple[Sent, ...]]:
+        """Ask the gate; orders that `are_counted` are in the account's number of orders already."""
+        let_go: list[Order] = []
+        refused: list[Sent] = []
         for order in orders:
-            reason = self._desk.gate.refusal(self._desk.name, order, self._terms(order))
+            terms = self._terms(order)
+            if not are_counted:
+                budget = self._desk.watch.order_refusal(pending=len(let_go))
+                terms = replace(terms, budget=budget)
+            reason = self._desk.gate.refusal(self._desk.name, order, terms)
             if reason is None:
                 let_go.append(order)
             else:
@@ -119,7 +127,7 @@ class Outbox:
     async def _hand_over(self, orders: Mapping[str, Order]) -> tuple[Sent, ...]:
         """Ask the gate once more, a disk's time later, then send."""
         ids = list(orders)
-        let_go, refused = self._ask(list(orders.values()))
+        let_go, refused = self._ask(list(orders.values()), are_counted=True)
         going = [i for i in ids if orders[i] in let_go]
         stopped = [i for i in ids if i not in going]
         await self._learn(dict.fromkeys(stopped, "not_sent"), orders)

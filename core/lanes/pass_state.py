@@ -64,6 +64,7 @@ def report_of(
             and (state.read is None or s not in state.read.both_sides)  # those are known
         ),
         retry_after_s=max(retry, default=None),
+        looks_again=bool(desk.watch.obstacles),
     )
 
 

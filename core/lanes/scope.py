@@ -49,6 +49,7 @@ def blockers_of(desk: AccountDesk) -> tuple[Reason, ...]:
     found = [] if desk.blocker is None else [desk.blocker]
     if desk.mode is not None and desk.mode.refusal:
         found.append(Reason(code="hedge_mode", text=desk.mode.refusal))
+    found.extend(desk.watch.obstacles)
     return tuple(found)
 
 

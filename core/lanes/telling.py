@@ -3,12 +3,15 @@
 Alerts are derived from state at every pass, so that a restart neither loses nor keeps one wrongly.
 """
 
+from decimal import Decimal
+
 from core.cycle import PassReport, SymbolReport
 from core.events import Severity
 from core.lanes.account_desk import AccountDesk
 from core.ledger import HoldKind
 
 SETTLING = {"read_open", "read_early", "read_reread", "reduction_waits"}
+DECIDED = {"paused", "halted", "dry_run", "orphan", "adopt", "expired_entry"}  # told otherwise
 STUCK_AFTER = 5  # tries in vain before a person is told
 
 
@@ -25,6 +28,29 @@ def tell_reasons(desk: AccountDesk, report: PassReport, *, is_settling: bool) ->
             desk.events.emit(state.reasons[0].code, said, account=desk.name, symbol=symbol)
         desk.told[symbol] = mark
         tell_standing(desk, state)
+
+
+def tell_drift(desk: AccountDesk, report: PassReport, *, after_s: int, dead_band: Decimal) -> None:
+    """Raise an alert where a symbol is off its target for long, for no reason of a person's."""
+    for symbol, state in report.symbols.items():
+        codes = {r.code for r in state.reasons}
+        if not after_s or codes & DECIDED or not _is_off(state, dead_band):
+            desk.off_since_ms.pop(symbol, None)
+            _stand(desk, symbol, "drift", None)
+            continue
+        since_ms = desk.off_since_ms.setdefault(symbol, report.ended_at_ms)
+        if report.ended_at_ms - since_ms < after_s * 1000:
+            continue
+        why = "; ".join(f"{r.code}: {r.text}" for r in state.reasons) or "no reason is known"
+        text = f"held {state.held_lots} lots, wanted {state.target_lots}, for {after_s} s: {why}"
+        _stand(desk, symbol, "drift", text)
+
+
+def _is_off(state: SymbolReport, dead_band: Decimal) -> bool:
+    held, wanted = state.held_lots, state.target_lots
+    if state.verified or held is None or wanted is None:
+        return False  # unreadable positions raise an alert of their own
+    return abs(held - wanted) > 2 * dead_band * abs(wanted)
 
 
 def tell_confirmed(desk: AccountDesk, report: PassReport) -> None:

@@ -50,6 +50,7 @@ class Service:
         self._extra: Mapping[str, Any] = {}
         self._crash: dict[str, Any] | None = None
         before = read_status(home, name)
+        self.ended_uncleanly = _ended_uncleanly(before)  # the process before this one
         self._last_url = before.get("url")
         self._last_crash = before.get("exception") or before.get("last_crash")
 
@@ -192,6 +193,15 @@ def run_service(name: str, body: Body, *, home: Home | None = None) -> int:
             return int(runner.run(service._live(body)))  # noqa: SLF001 - same module, same life
     except KeyboardInterrupt:  # before our handlers stood
         return int(ExitCode.OK)
+
+
+def _ended_uncleanly(before: Mapping[str, Any]) -> bool:
+    """Tell whether a status part was left by a process that crashed or was killed."""
+    if not before or before.get("stopped_at_ms"):
+        return False
+    crash = before.get("exception")
+    code = crash.get("exit_code") if isinstance(crash, Mapping) else None
+    return code not in (ExitCode.CONFIG, ExitCode.BUSY)
 
 
 def _single_cause(error: Exception) -> Exception:

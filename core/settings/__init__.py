@@ -2,6 +2,7 @@
 
 from core.settings.account import AccountConfig, BittensorCredentials, Environment
 from core.settings.engine import EngineConfig, EngineLimits, SourceConfig
+from core.settings.safety import SafetyLimits
 from core.settings.signals import AssetMapping, SourceWeight, SymbolWeights
 from core.settings.snapshot import Settings, SettingsReader, load_settings
 from core.settings.validation import ConfigProblem, InvalidFileError
@@ -15,6 +16,7 @@ __all__ = [
     "EngineLimits",
     "Environment",
     "InvalidFileError",
+    "SafetyLimits",
     "Settings",
     "SettingsReader",
     "SourceConfig",

@@ -124,13 +124,13 @@ class Credentials(ConfigModel):
 
 def parse_credentials(value: object) -> Credentials:
     """Build from parsed JSON, old shape or new. Raises InvalidFileError."""
-    credentials = validate(Credentials, _migrated(value), FILE)
+    credentials = validate(Credentials, migrated(value), FILE)
     _refuse_duplicates(credentials.accounts)
     return credentials
 
 
-def _migrated(value: object) -> object:
-    """Read `{"bybit": {"api_key", ...}}` as a live account (dry-run until armed) of that name."""
+def migrated(value: object) -> object:
+    """Turn `{"bybit": {"api_key", ...}}` into a live account (dry-run until armed) of that name."""
     if not isinstance(value, dict):
         return value
     old = {

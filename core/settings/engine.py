@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 
+from core.settings.safety import SafetyLimits
 from core.settings.validation import ConfigModel, Name, Number, validate
 
 FILE: Final = "engine_config.json"
@@ -60,6 +61,62 @@ class PaperExchangeConfig(ConfigModel):
     start_balance_usdt: Number = _key(
         Decimal(100_000), "USDT", "what a new paper account owns", gt=0, le=Decimal(10**12)
     )
+
+
+NewsKind = Literal["error", "alert", "trade", "service"]
+NEWS_KINDS: Final[tuple[NewsKind, ...]] = ("error", "alert", "trade", "service")
+
+
+class NotificationChannel(ConfigModel):
+    """One place where people are told; `url` is a secret."""
+
+    name: Name
+    url: SecretStr
+    what: Annotated[tuple[NewsKind, ...], Field(min_length=1)] = NEWS_KINDS
+
+    @field_validator("url")
+    @classmethod
+    def _has_a_scheme(cls, value: SecretStr) -> SecretStr:
+        scheme, found, rest = value.get_secret_value().partition("://")
+        if not (found and scheme and rest):
+            raise ValueError(
+                "must be an address such as tgram://TOKEN/CHAT (docs/notifications.md)"
+            )
+        return value
+
+
+class NotificationsConfig(ConfigModel):
+    """How people are told of errors, alerts and trades."""
+
+    channels: tuple[NotificationChannel, ...] = _key(
+        (), "channels", "who is told: `name`, `url`, `what`; none by default"
+    )
+    batch_s: Seconds = _key(
+        10, "seconds", "what happens within it is one message: venues of chat throttle", le=3600
+    )
+    repeat_first_s: Seconds = _key(
+        60, "seconds", "the same news again within it is only counted", gt=0
+    )
+    repeat_max_s: Seconds = _key(
+        3600, "seconds", "it doubles while the same goes on, up to this", gt=0
+    )
+    max_per_minute: Annotated[int, Field(ge=1, le=60)] = _key(
+        6, "messages", "a channel gets no more; what is left waits for the next one"
+    )
+    max_waiting: Annotated[int, Field(ge=10, le=10_000)] = _key(
+        200, "news", "a channel that is down keeps the newest; what is dropped is counted and told"
+    )
+    timeout_s: Seconds = _key(20, "seconds", "one message to one channel", gt=0, le=120)
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        names = [channel.name for channel in self.channels]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        if twice:
+            raise ValueError(f"two channels are named {twice}")
+        if self.repeat_first_s > self.repeat_max_s:
+            raise ValueError("repeat_first_s must not exceed repeat_max_s")
+        return self
 
 
 class EngineLimits(ConfigModel):
@@ -149,6 +206,8 @@ class EngineConfig(ConfigModel):
     monitor: MonitorConfig = MonitorConfig()
     paper_exchange: PaperExchangeConfig = PaperExchangeConfig()
     engine: EngineLimits = EngineLimits()
+    safety: SafetyLimits = SafetyLimits()
+    notifications: NotificationsConfig = NotificationsConfig()
     sources: dict[Name, SourceConfig] = Field(default_factory=lambda: dict(DEFAULT_SOURCES))
 
     @field_validator("sources")

@@ -17,7 +17,7 @@ from core.errors import ConfigError
 MOST_PROBLEMS: Final = 5
 """Problems told of one file at once: a file of another kind has hundreds."""
 SHOWN_CHARACTERS: Final = 40
-SECRET_KEYS: Final = frozenset({"api_key", "api_secret", "api_passphrase", "token"})
+SECRET_KEYS: Final = frozenset({"api_key", "api_secret", "api_passphrase", "token", "url"})
 SHAPES: Final = {
     "model_type": "must be an object {...}",
     "model_attributes_type": "must be an object {...}",
@@ -119,7 +119,8 @@ def _where(loc: tuple[int | str, ...], value: object) -> str:
         value = _step(value, part)
         names = value if isinstance(part, int) and isinstance(value, dict) else {}
         named = next((names[k] for k in ("symbol", "source", "name") if names.get(k)), None)
-        parts.append(named if isinstance(named, str) else str(part))
+        is_name = isinstance(named, str) and "://" not in named  # an address may hold a secret
+        parts.append(str(named) if is_name else str(part))
     return ".".join(parts)
 
 
@@ -168,7 +169,7 @@ def _plain(text: str) -> str:
 
 def _was(given: object, key: str) -> str:
     """Repeat the value where it cannot be a secret."""
-    if key in SECRET_KEYS:
+    if key in SECRET_KEYS or (key == "name" and "://" in str(given)):
         return ""
     if given is None or isinstance(given, bool | int | float | str):
         shown = "null" if given is None else str(given)

@@ -14,6 +14,7 @@ from core.home import Home
 from core.model import Mode
 from core.settings import EngineLimits
 from core.status.alerts import service_alerts, service_state
+from core.status.controls import control_rows
 from core.status.parts import ENGINE, Crash, ServicePart, StatusParts, read_parts
 
 CYCLES_MISSED: Final = 3
@@ -44,8 +45,10 @@ def build_status(parts: StatusParts, now_ms: int) -> dict[str, Any]:
         "frozen_positions": _frozen(accounts),
         "version": engine.said.get("version"),
         "mode": engine.said.get("mode"),
-        "halted": _halted(parts),
-        "control": _control(parts.control),
+        "halted": _halted(parts, now_ms),
+        "control": _control(parts.control, now_ms),
+        "trips": _rows(engine.said.get("trips")),
+        "controls": control_rows(parts, accounts, now_ms),
         "accounts": accounts,
         "signal_age_s": _ages(engine, now_ms),
         "drift": _drift(accounts, engine.said.get("dead_band", DEFAULTS.dead_band)),
@@ -128,30 +131,50 @@ def _is_off(row: Mapping[str, Any], band: Decimal) -> bool:
     return abs(held - target) > abs(target) * band
 
 
-def _halted(parts: StatusParts) -> dict[str, Any] | None:
+def _halted(parts: StatusParts, now_ms: int) -> dict[str, Any] | None:
     if parts.halt is not None:
         note = f": {parts.halt.note}" if parts.halt.note else ""
         reason = f"state/HALT exists{note}"
         return {"reason": reason, "who": "state/HALT", "when": _seconds(parts.halt.since_ms)}
     entry = parts.control.mode_of(EVERYTHING)
-    if entry is None or entry.mode not in (Mode.HALT, Mode.FLATTEN):
-        return None
+    if entry is None or entry.is_over(now_ms) or entry.mode not in (Mode.HALT, Mode.FLATTEN):
+        return _halted_by_itself(parts)
     return {"reason": entry.reason, "who": entry.who, "when": _seconds(entry.when_ms)}
 
 
-def _control(control: Control) -> dict[str, Any]:
-    entries = [
-        {
-            "account": row.scope.account,
-            "symbol": row.scope.symbol,
-            "mode": str(row.mode),
-            "who": row.who,
-            "when": _seconds(row.when_ms),
-            "why": row.why,
-        }
-        for row in control.entries
-    ]
-    return {"entries": entries, "armed": sorted(control.armed), "problem": control.problem}
+def _halted_by_itself(parts: StatusParts) -> dict[str, Any] | None:
+    for row in _rows(parts.engine.said.get("trips")):
+        if row.get("account") is None and row.get("mode") == Mode.HALT:
+            at_ms = row.get("at_ms")
+            when = _seconds(at_ms if isinstance(at_ms, int) else None)
+            reason = f"{row.get('code')}: {row.get('text')}"
+            return {"reason": reason, "who": "trade-engine", "when": when}
+    return None
+
+
+def _control(control: Control, now_ms: int) -> dict[str, Any]:
+    entries, blocks = (
+        [
+            {
+                "account": row.scope.account,
+                "symbol": row.scope.symbol,
+                "mode": str(row.mode),
+                "who": row.who,
+                "when": _seconds(row.when_ms),
+                "until": _seconds(row.until_ms),
+                "why": row.why,
+            }
+            for row in rows
+            if not row.is_over(now_ms)
+        ]
+        for rows in (control.entries, control.blocks)
+    )
+    return {
+        "entries": entries,
+        "blocks": blocks,
+        "armed": sorted(control.armed),
+        "problem": control.problem,
+    }
 
 
 def _alerts(parts: StatusParts, now_ms: int) -> list[dict[str, Any]]:

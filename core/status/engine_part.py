@@ -9,8 +9,11 @@ from core.control import Control
 from core.cycle import SymbolReport
 from core.events import Events
 from core.lanes.roster import Place, Roster
-from core.settings import AccountConfig
+from core.safety.order_budget import last_minute, today
+from core.safety.watch import Watch
+from core.settings import AccountConfig, EngineConfig
 from core.trade_executor import TradeExecutor
+from core.trips import Trips
 
 
 def engine_status(
@@ -19,6 +22,7 @@ def engine_status(
     events: Events,
     control: Control,
     engine_id: str,
+    trips: Trips,
 ) -> dict[str, Any]:
     """Say how the engine stands; money and sizes are text, None is unknown."""
     inputs = executor.inputs
@@ -37,8 +41,19 @@ def engine_status(
         "dead_band": None if settings is None else str(settings.engine.engine.dead_band),
         "signal_age_s": executor.signal_manager.signal_age_s(),
         "accounts": accounts,
+        "limits": None if settings is None else _limits(settings.engine),
+        "trips": [trip.to_row() for trip in trips.standing()],
         "alerts": [asdict(alert) for alert in events.standing()],
         "problems": [asdict(p) for p in executor.problems],
+    }
+
+
+def _limits(config: EngineConfig) -> dict[str, Any]:
+    """Give the limits in force by their keys in engine_config.json."""
+    return {
+        **config.engine.model_dump(mode="json"),
+        **config.safety.model_dump(mode="json"),
+        "stale_after_s": {name: row.stale_after_s for name, row in config.sources.items()},
     }
 
 
@@ -77,8 +92,36 @@ def _account(place: Place, control: Control) -> dict[str, Any]:
         "last_pass_at_ms": None if report is None else report.ended_at_ms,
         "last_pass_ms": None if report is None else report.ended_at_ms - report.began_at_ms,
         "open_intents": open_intents,
+        "safety": None if lane is None else _safety(lane.desk.watch, lane.desk.now_ms()),
+        "flattened": [] if lane is None else sorted(lane.desk.flattened),
         "read_failures": [] if report is None else list(report.read_failures),
         "symbols": [] if report is None else [_symbol(s) for s in _sorted(report.symbols)],
+    }
+
+
+def _safety(watch: Watch, now_ms: int) -> dict[str, Any]:
+    """Say how an account's own limits stand."""
+    limits = watch.limits
+    losses: dict[str, Any] = {
+        loss.kind: {
+            "share": str(loss.share),
+            "baseline_usdt": _text(loss.baseline_usdt),
+            "is_near": bool(loss.limit) and loss.share >= loss.limit * limits.loss_warning,
+        }
+        for loss in watch.losses
+    }
+    return {
+        "equity_believed_usdt": _text(watch.equity_seen.believed_usdt),
+        "equity_doubted_usdt": _text(watch.equity_seen.suspect_usdt),
+        "daily_loss": losses.get("daily_loss"),
+        "daily_loss_limit": str(limits.daily_loss_limit),
+        "drawdown": losses.get("drawdown"),
+        "drawdown_limit": str(limits.drawdown_limit),
+        "stopped": watch.stopped,
+        "orders_minute": last_minute(watch.orders, now_ms),
+        "max_orders_minute": limits.max_orders_per_minute,
+        "orders_day": today(watch.orders, now_ms),
+        "max_orders_day": limits.max_orders_per_day,
     }
 
 
@@ -94,6 +137,7 @@ def _symbol(symbol: SymbolReport) -> dict[str, Any]:
         "version": symbol.version,
         "verified": symbol.verified,
         "reason": "; ".join(f"{r.code}: {r.text}" for r in symbol.reasons),
+        "codes": [r.code for r in symbol.reasons],
         "hold": symbol.hold,
         "retry_at_ms": symbol.retry_at_ms,
     }

@@ -159,8 +159,8 @@ async def test_a25_orders_of_another_engine_pause_the_account(tmp_path: Path, ve
         await here.start()
         await here.settled(await here.alert("long", "2/100"))
         await trade_as_another_engine(here, "0.05")
-        await here.again(where=lambda _: "trip/main" in here.alerts())
-        assert "zzzzz" in here.alerts()["trip/main"]
+        await here.again(where=lambda _: "trip/second_engine/main" in here.alerts())
+        assert "zzzzz" in here.alerts()["trip/second_engine/main"]
         await here.until(lambda: here.held() == TENTH, "the excess reduced")
         here.forget()
         signal = await here.alert("long", "4/100")

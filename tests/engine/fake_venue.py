@@ -87,6 +87,7 @@ class FakeVenue:
     rng: random.Random
     faults: Faults = field(default_factory=Faults)
     equity_usdt: Decimal = Decimal(1_000_000)
+    unrealized_pnl_usdt: Decimal | None = ZERO  # within the equity
     most_at_once: int = 10
     held: dict[str, Decimal] = field(default_factory=dict)
     orders: dict[str, OrderState] = field(default_factory=dict)
@@ -155,7 +156,7 @@ class FakeVenue:
             equity_usdt=self.equity_usdt,
             free_margin_usdt=self.equity_usdt - used,
             used_margin_usdt=used,
-            unrealized_pnl_usdt=ZERO,
+            unrealized_pnl_usdt=self.unrealized_pnl_usdt,
         )
 
     async def fetch_positions(self) -> PositionsRead:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.control import Held as HeldMode
+from core.control import strictest
 from core.cycle import CycleInputs, PassReport
 from core.decision import Frozen
 from core.events import Events
@@ -25,14 +26,18 @@ from core.lanes.lane import Lane
 from core.lanes.market_desk import MarketDesk
 from core.lanes.roster import Roster
 from core.model import Contribution, Mode
+from core.safety.baselines import Baselines
+from core.safety.watch import Watch
 from core.settings import (
     AccountConfig,
     EngineConfig,
     EngineLimits,
+    SafetyLimits,
     Settings,
     SourceWeight,
     SymbolWeights,
 )
+from core.trips import Trips
 from tests.engine.fake_venue import FakeVenue
 from tests.virtual_time import VirtualClock
 
@@ -64,7 +69,8 @@ def settings_for(
         )
         for s in symbols
     )
-    engine = EngineConfig(engine=EngineLimits(**limits))
+    safety = {key: limits.pop(key) for key in list(limits) if key in SafetyLimits.model_fields}
+    engine = EngineConfig(engine=EngineLimits(**limits), safety=SafetyLimits(**safety))
     mapping = {"tradingview": {s: s for s in symbols}}
     return Settings(accounts=(account,), mapping=mapping, weights=weights, engine=engine)
 
@@ -78,6 +84,22 @@ def paper_account(**changes: Any) -> AccountConfig:
         "environment": "paper",
     }
     return AccountConfig(**{**row, **changes})
+
+
+def watch_for(
+    account: AccountConfig, journal: OrdersJournal, trips: Trips, events: Events, folder: Path
+) -> Watch:
+    """Build an account's watch, its baselines in a folder, on virtual time."""
+    clock = VirtualClock()
+    return Watch(
+        account,
+        baselines=Baselines(folder / "baselines.json"),
+        trips=trips,
+        events=events,
+        orders=journal.order_times(account.name),
+        now_ms=clock.now_ms,
+        wall_ms=clock.now_ms,
+    )
 
 
 class RecordedTargets(FrozenTargets):
@@ -140,6 +162,15 @@ class Engine:
         self.market = MarketDesk(self.venue, self.clock, ticker_max_age_s=5)
         self.frozen = RecordedTargets(self._targets_file)
         self.frozen.lots_by_version = self.lots_by_version
+        self.tripping = Trips(
+            self._targets_file.with_name("trips.json"),
+            self.clock,
+            self.events,
+            lambda account: self.resumed.get(f"account {account}"),
+        )
+        self.watch = watch_for(
+            self.account, self.journal, self.tripping, self.events, self._targets_file.parent
+        )
         self.desk = AccountDesk(
             account=self.account,
             venue=self.venue,
@@ -151,6 +182,7 @@ class Engine:
             ids=ClientIds(ENGINE_ID, "acct", self.clock),
             engine_id=ENGINE_ID,
             clock=self.clock,
+            watch=self.watch,
             resumed_at_ms=self.resumed.get,
             strangers_since_ms=lambda: 0,
             wall_ms=self.clock.now_ms,
@@ -241,7 +273,8 @@ class Engine:
         )
 
     def _brakes(self, _account: str, _symbol: str) -> Brakes:
-        return Brakes(mode=self.mode[0], reason=self.mode[1], is_dry_run=self.is_dry_run)
+        mode, reason = strictest(self.mode, self.tripping.held(self.account.name))
+        return Brakes(mode=mode, reason=reason, is_dry_run=self.is_dry_run)
 
     async def _process(self, account_pass: AccountPass, *, looks_up_first: bool) -> PassReport:
         report = await account_pass.run(looks_up_first=looks_up_first)

@@ -25,6 +25,7 @@ from core.lanes.lane import Lane
 from core.lanes.market_desk import MarketDesk
 from core.model import Contribution, Mode
 from core.settings import AccountConfig, Settings
+from core.trips import Trips
 from paper_exchange.accounts import PaperAccount
 from paper_exchange.prices import FixedPrices
 from paper_exchange.server import PaperServer
@@ -34,6 +35,7 @@ from tests.engine.harness import (
     RecordedTargets,
     paper_account,
     settings_for,
+    watch_for,
 )
 from tests.engine.in_process import BASE_URL, InProcessPool, Session, Travel
 from tests.venues import WORDS, OnTheWire
@@ -97,7 +99,7 @@ class House:
         self.reports: list[PassReport] = []
         self.lots_by_version: dict[str, Decimal] = {}
         self.trips: list[tuple[str, str]] = []
-        self._file = folder / "targets.json"
+        self._file, self._folder = folder / "targets.json", folder
         self._has_budgets = has_budgets
         self._timeout_s = timeout_s
         self._signals = 0
@@ -115,6 +117,7 @@ class House:
         self.events = Events(self.events_disk, self.clock)
         self.frozen = RecordedTargets(self._file)
         self.frozen.lots_by_version = self.lots_by_version
+        self.tripping = Trips(self._folder / "trips.json", self.clock, self.events, lambda _: None)
         self._transport = Transport(
             clock=self.clock,
             limiter=Limiter(self.clock),
@@ -266,6 +269,7 @@ class House:
             ids=ClientIds(ENGINE_ID, f"{list(self.accounts).index(account.name):04d}", self.clock),
             engine_id=ENGINE_ID,
             clock=self.clock,
+            watch=watch_for(account, self.journal, self.tripping, self.events, self._folder),
             resumed_at_ms=lambda _: None,
             strangers_since_ms=lambda: 0,
             wall_ms=self.clock.now_ms,

@@ -55,6 +55,7 @@ class House(Installation):
             "webhook": {"port": ports[0], "token": TOKEN},
             "monitor": {"port": ports[1]},
             "paper_exchange": {"port": ports[2]},
+            "safety": {"max_restarts": 0},  # kills follow each other faster than crashes may
         }
         self.home.engine_config.write_text(json.dumps(config))
         if not hears_sn8:  # alerts alone decide, so that what must be held can be worked out

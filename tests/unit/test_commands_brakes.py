@@ -65,7 +65,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def mode(home: Home, account_name: str = "paper-a", symbol: str = "BTCUSDT") -> Mode:
-    return read_control(home).mode_for(account_name, symbol)[0]
+    return read_control(home).mode_for(account_name, symbol, now_ms=1)[0]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,8 @@ def test_a_resume_says_what_still_holds(home: Home, capsys: pytest.CaptureFixtur
     assert "halt of everything" in said
     assert "Lift: ./trade-engine resume ETHUSDT --account paper-a" in said
     assert "closed by hand" in said
-    assert "liquidated" not in said
+    assert "Lifted: hold of BTCUSDT on paper-a: liquidated" in said
+    assert said.count("liquidated") == 1
     assert read_control(home).resumed_at_ms("paper-a", "BTCUSDT") is not None
 
 
@@ -316,7 +317,7 @@ def test_a_disarm_needs_nothing_but_the_control_file(home: Home) -> None:
     control_path(home).write_bytes(b"{")
     assert run(["disarm", "live-a"]) == 0
 
-    assert read_control(home).mode_for("live-a") != FREE
+    assert read_control(home).mode_for("live-a", now_ms=1) != FREE
 
 
 def test_broken_settings_arm_nothing(home: Home) -> None:
@@ -333,3 +334,76 @@ def test_a_person_without_a_name_may_brake_too(home: Home, monkeypatch: pytest.M
 
     assert run(["pause"]) == 0
     assert "somebody" in read_control(home).entries[0].who
+
+
+def test_a_block_holds_while_everything_is_paused_and_resumed(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["block", "BTCUSDT", "--why", "delisting"]) == 0
+    run(["pause"])
+    run(["resume"])
+    run(["resume", "BTCUSDT"])
+    assert "Still in force: block of BTCUSDT" in capsys.readouterr().out
+    assert mode(home) is Mode.PAUSE
+    assert mode(home, symbol="ETHUSDT") is Mode.RUN
+    assert run(["unblock", "BTCUSDT"]) == 0
+
+    assert mode(home) is Mode.RUN
+
+
+def test_a_block_of_one_account_is_lifted_for_that_account(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["block", "BTCUSDT"])
+    run(["block", "BTCUSDT", "--account", "paper-a"])
+    assert run(["unblock", "BTCUSDT", "--account", "paper-a"]) == 0
+    assert "Still in force: block of BTCUSDT by" in capsys.readouterr().out
+
+    assert mode(home) is Mode.PAUSE
+    assert run(["unblock", "ETHUSDT"]) == 4
+    assert "./trade-engine unblock BTCUSDT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["pause", "halt", "block"])
+def test_a_brake_with_an_end_lifts_itself(home: Home, command: str) -> None:
+    before_ms = braking.now_ms()
+    assert run([command, "BTCUSDT", "--until", "2h"]) == 0
+    control = read_control(home)
+    end_ms = before_ms + 2 * 3_600_000
+    assert control.mode_for("paper-a", "BTCUSDT", now_ms=end_ms - 1)[0] is not Mode.RUN
+    assert control.mode_for("paper-a", "BTCUSDT", now_ms=end_ms + 60_000) == FREE
+
+
+@pytest.mark.parametrize("span", ["2", "h", "-1h", "1.5h", "0h", "soon", "99999d", "²h"])
+def test_an_end_that_is_no_span_is_refused(
+    home: Home, span: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["pause", "--until", span]) == 2
+    assert "24h" in capsys.readouterr().err
+    assert mode(home) is Mode.RUN
+
+
+def test_a_resume_of_an_account_names_the_stops_that_it_lifts(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stops = [
+        {"code": "daily_loss", "text": "lost 6 %", "at_ms": 1, "account": "paper-a"},
+        {"code": "crash_loop", "text": "again", "at_ms": 1, "account": None, "mode": "halt"},
+        {"code": "orders_per_day", "text": "old", "at_ms": 1, "account": "paper-a", "until_ms": 2},
+    ]
+    (home.state / "trips.json").write_bytes(orjson.dumps({"trips": stops}))
+    assert run(["resume", "--account", "paper-a"]) == 0
+    said = capsys.readouterr().out
+    assert "Lifted: daily_loss: lost 6 %" in said
+    assert "old" not in said
+    assert "Still stopped by the engine: crash_loop: again. Lift: ./trade-engine resume" in said
+    assert run(["resume"]) == 0
+
+    assert "Lifted: crash_loop: again" in capsys.readouterr().out
+
+
+def test_a_resume_of_what_nothing_holds_says_so(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["resume", "ETHUSDT"]) == 0
+    assert "Nothing of exactly this scope was in force." in capsys.readouterr().out

@@ -43,7 +43,7 @@ def live(name: str = "a", key: str = "k") -> AccountConfig:
 
 
 def test_nothing_decided_lets_everything_run() -> None:
-    assert Control().mode_for("a", "BTCUSDT") == FREE
+    assert Control().mode_for("a", "BTCUSDT", now_ms=1) == FREE
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_mode_holds_in_its_scope_and_nowhere_else(
         (account, symbol)
         for account in ACCOUNTS
         for symbol in SYMBOLS
-        if control.mode_for(account, symbol)[0] is Mode.PAUSE
+        if control.mode_for(account, symbol, now_ms=1)[0] is Mode.PAUSE
     }
 
     assert held == holds
@@ -72,7 +72,7 @@ def test_a_mode_holds_in_its_scope_and_nowhere_else(
 def test_a_symbols_mode_is_not_the_accounts() -> None:
     control = Control().with_mode(entry(Scope(symbol="BTCUSDT"), Mode.HALT))
 
-    assert control.mode_for("a") == FREE
+    assert control.mode_for("a", now_ms=1) == FREE
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_reason_names_mode_scope_person_and_why() -> None:
     scope = Scope(account="a", symbol="BTCUSDT")
     control = Control().with_mode(entry(scope, Mode.HALT, "exchange looks odd"))
 
-    assert control.mode_for("a", "BTCUSDT") == (
+    assert control.mode_for("a", "BTCUSDT", now_ms=1) == (
         Mode.HALT,
         "halt of BTCUSDT on a by ann: exchange looks odd",
     )
@@ -106,7 +106,7 @@ def test_the_reason_names_mode_scope_person_and_why() -> None:
 def test_unknown_decisions_let_nothing_increase() -> None:
     control = Control(problem="control.json is damaged", is_unknown=True)
 
-    assert control.mode_for("a", "BTCUSDT") == (Mode.PAUSE, "control.json is damaged")
+    assert control.mode_for("a", "BTCUSDT", now_ms=1) == (Mode.PAUSE, "control.json is damaged")
     assert not control.is_armed(live())
 
 
@@ -118,8 +118,8 @@ def test_a_resume_lifts_exactly_its_scope() -> None:
         .with_resumed(resumed(EVERYTHING))
     )
 
-    assert control.mode_for("a", "ETHUSDT") == FREE
-    assert control.mode_for("a", "BTCUSDT")[0] is Mode.HALT
+    assert control.mode_for("a", "ETHUSDT", now_ms=1) == FREE
+    assert control.mode_for("a", "BTCUSDT", now_ms=1)[0] is Mode.HALT
 
 
 @pytest.mark.parametrize(
@@ -199,10 +199,10 @@ def test_more_decisions_never_loosen_but_by_flatten(
     changes: list[tuple[Scope, Mode]], scope: Scope
 ) -> None:
     control = Control(entries=tuple(entry(where, mode) for where, mode in changes))
-    before = control.mode_for("a", "BTCUSDT")[0]
+    before = control.mode_for("a", "BTCUSDT", now_ms=1)[0]
     after = control.model_copy(
         update={"entries": (*control.entries, entry(scope, Mode.PAUSE))}
-    ).mode_for("a", "BTCUSDT")[0]
+    ).mode_for("a", "BTCUSDT", now_ms=1)[0]
 
     assert after is before or before is Mode.RUN
 

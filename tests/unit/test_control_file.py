@@ -55,7 +55,7 @@ def settle(home: Home) -> None:
 def test_a_decision_is_read_back_by_another_process(home: Home) -> None:
     set_mode(home, BTC, Mode.HALT, who="ann", why="odd", now_ms=7)
 
-    assert ControlReader(home).read().mode_for("a", "BTCUSDT")[0] is Mode.HALT
+    assert ControlReader(home).read().mode_for("a", "BTCUSDT", now_ms=1)[0] is Mode.HALT
     assert stat.S_IMODE(control_path(home).stat().st_mode) == 0o600
 
 
@@ -76,7 +76,7 @@ def test_arming_tells_no_key_and_disarm_takes_it_back(home: Home) -> None:
 def test_without_a_file_nobody_decided_anything(home: Home) -> None:
     control = ControlReader(home).read()
 
-    assert control.mode_for("a", "BTCUSDT") == FREE
+    assert control.mode_for("a", "BTCUSDT", now_ms=1) == FREE
     assert control.problem == ""
 
 
@@ -98,10 +98,10 @@ def test_a_change_is_seen_at_the_next_read(home: Home) -> None:
     reader = ControlReader(home)
     reader.read()
     set_mode(home, EVERYTHING, Mode.HALT, who="ann", now_ms=1)
-    assert reader.read().mode_for("a")[0] is Mode.HALT
+    assert reader.read().mode_for("a", now_ms=1)[0] is Mode.HALT
     resume(home, EVERYTHING, who="ann", now_ms=2)
 
-    assert reader.read().mode_for("a") == FREE
+    assert reader.read().mode_for("a", now_ms=1) == FREE
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_change_is_seen_at_the_next_read(home: Home) -> None:
 def test_a_damaged_file_never_read_before_lets_nothing_increase(home: Home, content: bytes) -> None:
     damage(home, content)
     control = ControlReader(home).read()
-    mode, reason = control.mode_for("a", "BTCUSDT")
+    mode, reason = control.mode_for("a", "BTCUSDT", now_ms=1)
 
     assert mode is Mode.PAUSE
     assert "control.json" in reason
@@ -136,8 +136,8 @@ def test_a_damaged_file_keeps_the_decisions_read_before(home: Home) -> None:
     damage(home)
     control = reader.read()
 
-    assert control.mode_for("a", "BTCUSDT")[0] is Mode.HALT
-    assert control.mode_for("a", "ETHUSDT") == FREE
+    assert control.mode_for("a", "BTCUSDT", now_ms=1)[0] is Mode.HALT
+    assert control.mode_for("a", "ETHUSDT", now_ms=1) == FREE
     assert control.is_armed(ACCOUNT)
     assert "control.json" in control.problem
 
@@ -149,7 +149,7 @@ def test_a_file_that_vanished_keeps_the_decisions_read_before(home: Home) -> Non
     control_path(home).unlink()
     control = reader.read()
 
-    assert control.mode_for("a")[0] is Mode.HALT
+    assert control.mode_for("a", now_ms=1)[0] is Mode.HALT
     assert "gone" in control.problem
 
 
@@ -173,15 +173,15 @@ def test_a_file_that_can_be_read_again_is_though_it_looks_the_same(
 def test_a_folder_that_cannot_be_reached_lets_nothing_increase(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
 
-    assert ControlReader(Home(tmp_path)).read().mode_for("a")[0] is Mode.PAUSE
+    assert ControlReader(Home(tmp_path)).read().mode_for("a", now_ms=1)[0] is Mode.PAUSE
 
 
 def test_a_brake_works_on_a_damaged_file_which_is_kept_aside(home: Home) -> None:
     damage(home)
     control = set_mode(home, BTC, Mode.HALT, who="ann", now_ms=99)
 
-    assert control.mode_for("a", "BTCUSDT")[0] is Mode.HALT
-    assert control.mode_for("a", "ETHUSDT")[0] is Mode.PAUSE
+    assert control.mode_for("a", "BTCUSDT", now_ms=1)[0] is Mode.HALT
+    assert control.mode_for("a", "ETHUSDT", now_ms=1)[0] is Mode.PAUSE
     assert (home.state / "control.json.damaged-99").read_bytes() == b'{"entries": ['
     assert ControlReader(home).read() == control
 
@@ -189,7 +189,7 @@ def test_a_brake_works_on_a_damaged_file_which_is_kept_aside(home: Home) -> None
 def test_a_resume_of_everything_mends_a_damaged_file(home: Home) -> None:
     damage(home)
 
-    assert resume(home, EVERYTHING, who="ann", now_ms=1).mode_for("a") == FREE
+    assert resume(home, EVERYTHING, who="ann", now_ms=1).mode_for("a", now_ms=1) == FREE
 
 
 def test_people_who_decide_at_once_overwrite_nobody(home: Home) -> None:

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pytest
@@ -18,6 +18,7 @@ from core.ledger import HoldKind, Trust
 from core.model import Mode
 from core.planner import DEAD_BAND
 from core.process.exit_codes import ExitCode
+from core.safety.losses import LossKind
 from core.settings.account import Credentials
 from core.settings.signals import parse_mapping, parse_weights
 from core.sizing import BELOW_MINIMUM
@@ -35,10 +36,11 @@ MADE_CODES = {
     "made.reason": {DEAD_BAND},
     "frozen.reason": {BELOW_MINIMUM},
     "str(brakes.mode)": {str(Mode.PAUSE), str(Mode.FLATTEN)},
+    "loss.kind": set(get_args(LossKind)),
     # `_nothing`, whose callers say it; what is told of a target, as its text begins
     "code": set(re.findall(r'f"([a-z_]+): ', (CHECKOUT / "core/targets.py").read_text())),
 }
-OUTCOMES = {"order_ambiguous", "second_engine", "trips_lost"}  # said elsewhere than in a `Reason`
+OUTCOMES = {"order_ambiguous", "second_engine", "trips_lost", "crash_loop"}  # said elsewhere than in a `Reason`
 
 Block = tuple[str, str]
 

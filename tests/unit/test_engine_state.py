@@ -62,7 +62,7 @@ def test_a_trip_pauses_an_account_until_it_is_resumed_also_over_a_restart(tmp_pa
     async def story() -> None:
         clock = VirtualClock()
         events = Events(MemoryLog(), clock)
-        resumed: dict[str, int] = {}
+        resumed: dict[str | None, int] = {}
         path = tmp_path / "trips.json"
         trips = Trips(path, clock, events, resumed.get)
         trips.stop("one", "second_engine", "two of us")

@@ -40,6 +40,7 @@ def test_brakes_are_shown_with_who_and_why(tmp_path: Path) -> None:
             "mode": "pause",
             "who": "ann",
             "when": NOW / 1000,
+            "until": None,
             "why": "news",
         }
     ]

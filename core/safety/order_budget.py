@@ -1,0 +1,60 @@
+"""How many orders an account may send: a loop that trades against itself must end.
+
+Pure. Counted are all orders of ours, reductions too; refused are increases alone.
+"""
+
+from collections import deque
+
+from core.clock import DAY_MS
+from core.decision import Reason
+
+MINUTE_MS = 60_000
+
+
+class OrderTimes:
+    """When an account's orders were sent, of the last day; each client id once."""
+
+    def __init__(self) -> None:
+        self._times: deque[tuple[int, str]] = deque()
+        self._known: set[str] = set()
+        self.count = 0  # of this run
+
+    def add(self, client_id: str, at_ms: int) -> None:
+        """Count an order."""
+        if client_id in self._known:
+            return
+        self._known.add(client_id)
+        self._times.append((at_ms, client_id))
+        self.count += 1
+        while self._times and self._times[0][0] < at_ms - DAY_MS:
+            self._known.discard(self._times.popleft()[1])
+
+    def since(self, at_ms: int) -> int:
+        """Count the orders sent at or after a time."""
+        return sum(1 for sent_ms, _ in reversed(self._times) if sent_ms >= at_ms)
+
+
+def last_minute(times: OrderTimes, now_ms: int) -> int:
+    """Count the orders of the last 60 s."""
+    return times.since(now_ms - MINUTE_MS + 1)
+
+
+def today(times: OrderTimes, now_ms: int) -> int:
+    """Count the orders since 00:00 UTC."""
+    return times.since(now_ms - now_ms % DAY_MS)
+
+
+def refusal(
+    times: OrderTimes, now_ms: int, *, per_minute: int, per_day: int, pending: int = 0
+) -> Reason | None:
+    """Say why no further increase may go now; None = it may.
+
+    Limits of 0 are off; `pending` orders were let go a moment ago and are not counted yet.
+    """
+    if per_day and (count := today(times, now_ms)) + pending >= per_day:
+        text = f"{count} orders since 00:00 UTC, at most {per_day} (max_orders_per_day)"
+        return Reason(code="orders_per_day", text=text)
+    if per_minute and (count := last_minute(times, now_ms)) + pending >= per_minute:
+        text = f"{count} orders in the last minute, at most {per_minute}: it waits"
+        return Reason(code="orders_per_minute", text=text)
+    return None

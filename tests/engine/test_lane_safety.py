@@ -1,0 +1,332 @@
+"""What stops an account by itself: each control fires, lets reductions go, and is released."""
+
+import asyncio
+from collections.abc import Coroutine
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from core.cycle import PassReport
+from core.model import Mode
+from tests.engine.harness import Engine
+from tests.virtual_time import run_virtually
+
+TO_MIDNIGHT_S = 6_400  # from the virtual clock's start to 00:00 UTC
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    run_virtually(story)
+
+
+def win(engine: Engine, usdt: int) -> None:
+    """Let the market move for (> 0) or against us."""
+    engine.venue.equity_usdt += usdt
+    engine.venue.unrealized_pnl_usdt = (engine.venue.unrealized_pnl_usdt or Decimal(0)) + usdt
+
+
+def last(engine: Engine) -> PassReport:
+    report = engine.lane.report
+    assert report is not None
+    return report
+
+
+def reasons(engine: Engine) -> set[str]:
+    return {reason.code for reason in last(engine).symbols["BTCUSDT"].reasons}
+
+
+def stops(engine: Engine) -> list[str]:
+    return [trip.code for trip in engine.tripping.standing()]
+
+
+async def with_two_held(tmp_path: Path, **limits: Any) -> Engine:
+    engine = Engine(tmp_path, **limits)
+    engine.start()
+    engine.want(lots=2)
+    await engine.settled()
+    await asyncio.sleep(70)  # until it was looked at with the position held
+    return engine
+
+
+def test_a_daily_loss_stops_increases_until_the_next_utc_day(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, daily_loss_limit="0.05")
+        win(engine, -49_000)
+        await asyncio.sleep(61)
+        assert stops(engine) == []
+        assert "loss_near/daily_loss/one" in engine.alerts()
+        win(engine, -2_000)
+        await asyncio.sleep(70)
+        assert stops(engine) == ["daily_loss"]
+        assert "loss_near/daily_loss/one" not in engine.alerts()
+        engine.want(lots=4)
+        await asyncio.sleep(30)
+        assert engine.held() == 2
+        assert "paused" in reasons(engine)
+        engine.want(lots=1)
+        await engine.settled()
+        assert round(engine.held()) == 1  # reductions go
+        engine.want(lots=4)
+        await asyncio.sleep(TO_MIDNIGHT_S)
+        engine.want(lots=3)  # the entry waited too long; a person sends it again
+        await engine.settled()
+
+        assert engine.held() == 3
+        assert stops(engine) == []
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_daily_loss_that_waits_for_a_person_is_measured_anew_after_the_resume(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, daily_loss_limit="0.05", daily_loss_release="manual")
+        win(engine, -60_000)
+        await asyncio.sleep(TO_MIDNIGHT_S + 100)
+        assert stops(engine) == ["daily_loss"]
+        engine.resumed["account one"] = engine.clock.now_ms()
+        engine.want(lots=3)
+        await engine.settled()
+        win(engine, -40_000)  # less than the limit, from the resume on
+        await asyncio.sleep(200)
+
+        assert engine.held() == 3
+        assert stops(engine) == []
+        await engine.stop()
+
+    run(story())
+
+
+@pytest.mark.parametrize("kind", ["daily_loss", "drawdown"])
+def test_a_loss_limit_that_flattens_closes_everything_and_opens_nothing(
+    tmp_path: Path, kind: str
+) -> None:
+    async def story() -> None:
+        limits = {f"{kind}_limit": "0.05", f"{kind}_action": "flatten"}
+        engine = await with_two_held(tmp_path, **limits)
+        win(engine, -60_000)
+        await asyncio.sleep(90)
+        assert engine.held() == 0
+        assert [trip.mode for trip in engine.tripping.standing()] == [Mode.FLATTEN]
+        assert all(order.reduce_only for order in engine.venue.placed[1:])
+        engine.want(lots=1)
+        await asyncio.sleep(60)
+        assert engine.held() == 0
+        engine.resumed["account one"] = engine.clock.now_ms()
+        engine.want(lots=1)
+        await engine.settled()
+
+        assert engine.held() == 1
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_drawdown_is_measured_from_the_highest_equity_also_over_days_and_a_restart(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, drawdown_limit="0.1")
+        win(engine, 100_000)
+        await asyncio.sleep(TO_MIDNIGHT_S)
+        win(engine, -60_000)
+        await asyncio.sleep(70)
+        await engine.crash()
+        engine.start()
+        engine.nudge()
+        await asyncio.sleep(70)
+        assert stops(engine) == []
+        win(engine, -60_000)  # 120,000 below the peak of 1,100,000
+        await asyncio.sleep(90)
+        assert stops(engine) == ["drawdown"]
+        await engine.crash()
+        engine.start()
+        engine.nudge()
+        await asyncio.sleep(TO_MIDNIGHT_S * 15)  # more than a day: no day lifts it
+        assert stops(engine) == ["drawdown"]
+        engine.resumed["account one"] = engine.clock.now_ms()
+        engine.want(lots=3)
+        await engine.settled()
+
+        assert stops(engine) == []
+        await engine.stop()
+
+    run(story())
+
+
+def test_one_low_read_is_doubted_and_stops_nothing_for_good(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, daily_loss_limit="0.05")
+        win(engine, -100_000)
+        engine.want(lots=4)
+        await asyncio.sleep(2)
+        assert engine.held() == 2
+        assert "daily_loss" in reasons(engine)
+        win(engine, 100_000)
+        await engine.settled(within_s=20)
+
+        assert engine.held() == 4
+        assert stops(engine) == []
+        await engine.stop()
+
+    run(story())
+
+
+def test_money_moved_out_is_no_loss(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, daily_loss_limit="0.05", drawdown_limit="0.05")
+        engine.venue.equity_usdt -= 200_000  # the wallet, not what positions are up or down
+        await asyncio.sleep(200)
+        assert stops(engine) == []
+        assert "funds_moved" in engine.codes()
+        win(engine, -30_000)
+        await asyncio.sleep(100)
+        assert stops(engine) == []
+        win(engine, -20_000)
+        await asyncio.sleep(100)
+
+        assert sorted(stops(engine)) == ["daily_loss", "drawdown"]
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_jump_of_equity_sizes_nothing_until_a_second_read_agrees(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path)
+        engine.venue.equity_usdt *= 10
+        engine.want(lots=30)  # is 3 at the old equity; asked for with the doubted one
+        await asyncio.sleep(2)
+        assert engine.held() == 2
+        assert {"equity_jump", "equity_unknown"} & reasons(engine)
+        await engine.settled(within_s=20)
+
+        assert engine.held() == 30 * 10 / 10
+        assert "equity_jump" in engine.codes()
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_read_that_shows_half_an_account_once_changes_no_baseline(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, drawdown_limit="0.2")
+        engine.venue.equity_usdt /= 2
+        engine.nudge()
+        await asyncio.sleep(2)
+        engine.venue.equity_usdt *= 2
+        await asyncio.sleep(100)
+        stored = orjson.loads((tmp_path / "baselines.json").read_bytes())["accounts"]
+
+        assert stops(engine) == []
+        assert [row["peak_usdt"] for row in stored.values()] == ["1000000"]
+        await engine.stop()
+
+    run(story())
+
+
+def test_more_orders_a_minute_than_allowed_wait_for_the_next_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = Engine(tmp_path, max_orders_per_minute=3)
+        engine.start()
+        for lots in (1, 2, 3, 4):
+            engine.want(lots=lots)
+            await asyncio.sleep(5)
+        assert engine.held() == 3
+        assert "orders_per_minute" in reasons(engine)
+        engine.want(lots=1)
+        await asyncio.sleep(5)
+        assert engine.held() == 1  # a reduction never waits
+        engine.want(lots=4)
+        await engine.settled(within_s=70)
+
+        assert engine.held() == 4
+        await engine.stop()
+
+    run(story())
+
+
+def test_more_orders_a_day_than_allowed_stop_increases_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        engine = Engine(tmp_path, max_orders_per_day=3)
+        engine.start()
+        for lots in (1, 2):
+            engine.want(lots=lots)
+            await engine.settled()
+        await engine.crash()
+        engine.start()
+        for lots in (3, 4):
+            engine.want(lots=lots)
+            await asyncio.sleep(20)
+        assert engine.held() == 3
+        assert stops(engine) == ["orders_per_day"]
+        engine.want(lots=1)
+        await engine.settled()
+        assert engine.held() == 1
+        await asyncio.sleep(TO_MIDNIGHT_S)
+        engine.want(lots=2)
+        await engine.settled()
+
+        assert engine.held() == 2
+        assert stops(engine) == []
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_batch_does_not_exceed_the_orders_a_minute(tmp_path: Path) -> None:
+    async def story() -> None:
+        symbols = tuple(f"C{n}USDT" for n in range(6))
+        engine = Engine(tmp_path, symbols=symbols, max_orders_per_minute=4)
+        engine.start()
+        for symbol in symbols:
+            engine.want(symbol, lots=1)
+        await asyncio.sleep(20)
+
+        assert len(engine.venue.placed) == 4
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_symbol_that_stays_off_its_target_raises_an_alert_until_it_is_there(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        engine = Engine(tmp_path, drift_alert_s=100)
+        engine.venue.faults.rejected = 1
+        engine.start()
+        engine.want(lots=1)
+        await asyncio.sleep(90)
+        assert "drift/one/BTCUSDT" not in engine.alerts()
+        await asyncio.sleep(150)
+        assert "drift/one/BTCUSDT" in engine.alerts()
+        engine.venue.faults.rejected = 0
+        engine.want(lots=1)
+        await engine.settled()
+
+        assert "drift/one/BTCUSDT" not in engine.alerts()
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_symbol_that_a_person_paused_is_no_drift(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = Engine(tmp_path, drift_alert_s=100)
+        engine.mode = (Mode.PAUSE, "news at noon")
+        engine.start()
+        engine.want(lots=1)
+        await asyncio.sleep(400)
+
+        assert engine.held() == 0
+        assert "drift/one/BTCUSDT" not in engine.alerts()
+        await engine.stop()
+
+    run(story())
