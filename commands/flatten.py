@@ -1,4 +1,12 @@
-"""`trade-engine flatten`: everything to zero, then nothing."""
+"""`trade-engine flatten`: everything to zero, then nothing; ends flat or says exactly what is left.
+
+The living engine does it, or one of our own under its lock. What is left is read from the exchange.
+"""
+
+import asyncio
+from typing import Annotated, Final
+
+import typer
 
 from commands.braking import (
     AccountOption,
@@ -12,41 +20,72 @@ from commands.braking import (
     now_ms,
     person,
     scope_of,
-    tell,
 )
 from commands.refusal import RefusedError
 from core.control import Scope
 from core.control.file import halt_file_exists, halt_path, set_mode
 from core.home import Home
 from core.model import Mode
+from core.process.exit_codes import ExitCode
+
+EXAMPLE: Final = "./trade-engine flatten BTCUSDT --account paper-bybit"
+WAIT_S: Final = 120.0
 
 
 def command(
+    *,
     symbol: SymbolArgument = None,
     account: AccountOption = None,
     why: WhyOption = "",
+    wait_s: Annotated[
+        float, typer.Option("--wait", help="Seconds to wait until it is flat.", min=0, max=3600)
+    ] = WAIT_S,
     yes: YesOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="What is left as one JSON object.")
+    ] = False,
 ) -> None:
-    """Cancel our orders, reduce positions to zero, then send nothing until a resume."""
+    """Cancel our orders, reduce positions to zero, then send nothing until a resume.
+
+    Ends in 0 when everything in its scope is flat, in 5 when something is left, and says what.
+    """
     home = Home.from_environment()
     if halt_file_exists(home):
         raise RefusedError(
             f"remove state/HALT first, it stops reductions too: rm {halt_path(home)}"
         )
     scope = scope_of(home, symbol, account, is_sure=yes)
+    _refuse_disabled(home, scope)
     if _touches_money(home, scope):
         ask(f"This closes {scope} at the market, with real money", expected="flatten", is_sure=yes)
-    decide(
+    control = decide(
         home,
         lambda: set_mode(home, scope, Mode.FLATTEN, who=person(), why=why, now_ms=now_ms()),
     )
-    tell(
-        home,
-        f"Flattening: {scope}. Our orders are cancelled, positions reduced to zero (reduce-only),",
-        "then nothing is sent. A live account that is not armed sends nothing at all.",
-        "Watch: ./trade-engine positions",
-        f"Trade again: {command_for('resume', scope)}",
+    entry = control.mode_of(scope)
+    typer.echo(
+        f"Flattening: {scope}. Our orders are cancelled, positions reduced to zero.", err=True
     )
+    from commands.flattening import flatten_and_look  # noqa: PLC0415 - loads what calls ccxt
+    from commands.flattening_view import show  # noqa: PLC0415
+
+    outcome = asyncio.run(
+        flatten_and_look(home, scope, entry.id if entry is not None else "", wait_s=wait_s)
+    )
+    show(outcome, scope, resume=command_for("resume", scope), as_json=as_json)
+    if not outcome.is_flat:
+        raise typer.Exit(ExitCode.PARTLY_FAILED)
+
+
+def _refuse_disabled(home: Home, scope: Scope) -> None:
+    """Refuse an account that no lane works on. Raises RefusedError."""
+    settings = known_settings(home)
+    found = None if settings is None or scope.account is None else settings.account(scope.account)
+    if found is not None and not found.enabled:
+        raise RefusedError(
+            f"{scope.account} is disabled: what was ours there is closed down already, all else is "
+            "left alone; to flatten it set enabled to true and restart trade-engine"
+        )
 
 
 def _touches_money(home: Home, scope: Scope) -> bool:

@@ -29,6 +29,8 @@ def show(document: Mapping[str, Any], now_ms: int) -> None:
         if rows:
             print_table(titles, rows)
             console.print()
+    for line in _quiet_controls(document["controls"]):
+        console.print(line)
     for alert in document["alerts"]:
         console.print(_alert(alert))
     if not document["alerts"]:
@@ -88,10 +90,27 @@ def _symbols(accounts: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def _controls(controls: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Put what holds something back first, then what is near its limit."""
+    """Give the controls that hold something back first, then those near their limit."""
     order = {"in force": 0, "near": 1, "unknown": 2}
-    rows = sorted(controls, key=lambda row: order.get(row["state"], 3))
+    rows = [row for row in controls if row["state"] in order]
+    rows.sort(key=lambda row: order[row["state"]])
     return [[row[key] for key in ("control", "where", "limit", "now", "state")] for row in rows]
+
+
+def _quiet_controls(controls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Name the controls that hold nothing back, each with its limit, and those that are off."""
+    ready: dict[str, str] = {}
+    off: dict[str, None] = {}
+    for row in controls:
+        if row["state"] == "ready":
+            ready[f"{row['control']} ({row['limit']})"] = ""
+        elif row["state"] == "off":
+            off[row["control"]] = None
+    if ready:
+        yield f"Controls that are ready: {escape('; '.join(ready))}"
+    if off:
+        yield f"Controls that are off (engine_config.json): {escape(', '.join(off))}"
+    yield ""
 
 
 def _alert(alert: Mapping[str, Any]) -> str:

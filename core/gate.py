@@ -4,7 +4,7 @@ Pure but for reading brakes afresh at each question (`state/HALT`, control, trip
 is refused has a reason. Reductions pass wherever increases do not, except in a halt or dry-run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -22,7 +22,7 @@ class Brakes:
     mode: Mode
     reason: str
     is_dry_run: bool
-    decision: str = ""  # which decision of a person's this is, where there is one
+    decision: str = ""  # the flattens in force by id, of people and of our own
 
     @property
     def flatten(self) -> str:
@@ -79,8 +79,17 @@ def _too_large(order: Order, terms: Terms) -> Reason | None:
 class Gate:
     """Asks the brakes, then `refusal`."""
 
-    def __init__(self, brakes: Callable[[str, str], Brakes]) -> None:
+    def __init__(
+        self,
+        brakes: Callable[[str, str], Brakes],
+        flattens: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self._brakes = brakes
+        self._flattens = flattens
+
+    def flattened_symbols(self) -> Collection[str]:
+        """Name the symbols that a flatten in force names, whether or not anything is held."""
+        return self._flattens()
 
     def brakes(self, account: str, symbol: str) -> Brakes:
         """How the brakes stand for a symbol of an account, read now."""

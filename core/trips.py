@@ -34,6 +34,15 @@ class Trip:
         return (self.account or "", self.code)
 
     @property
+    def id(self) -> str:
+        """Tell it from others of its code, earlier or later; without spaces."""
+        return f"{self.code}@{self.at_ms}"
+
+    def flattens(self, account: str) -> bool:
+        """Tell whether it closes everything on an account."""
+        return self.mode is Mode.FLATTEN and self.account in (None, account)
+
+    @property
     def alert_key(self) -> str:
         """Name its alert."""
         return f"trip/{self.code}/{self.account or 'everything'}"

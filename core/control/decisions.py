@@ -4,7 +4,8 @@ Values only; `control.file` reads and writes them. The gate asks `mode_for` and 
 every send. The engine's own stops (trips) are not here: `strictest` joins them.
 """
 
-from typing import Annotated, Final
+from decimal import Decimal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -105,6 +106,23 @@ class Armed(_Record):
     when_ms: AtMs
 
 
+class Errand(_Record):
+    """One piece of work that a person's command asks of an account: a test trade.
+
+    The account is lent to that command: it is given back when the process ends.
+    """
+
+    id: str
+    account: str
+    symbol: str
+    side: Literal["long", "short"]
+    lots: Decimal | None = None  # None = the venue's minimum
+    who: str
+    when_ms: AtMs
+    pid: int
+    started: int  # of that process, clock ticks since boot
+
+
 class Control(_Record):
     """All decisions in force."""
 
@@ -112,6 +130,7 @@ class Control(_Record):
     blocks: tuple[ControlEntry, ...] = ()  # of symbols; `unblock` lifts them, `resume` does not
     resumed: tuple[Resumed, ...] = ()
     armed: dict[str, Armed] = {}
+    errands: tuple[Errand, ...] = ()
     problem: Annotated[str, Field(exclude=True)] = ""  # the file is not as it should be
     is_unknown: Annotated[bool, Field(exclude=True)] = False  # nobody knows what people decided
 
@@ -124,6 +143,21 @@ class Control(_Record):
         if self.is_unknown:
             held.append((Mode.PAUSE, self.problem))
         return strictest(*held)
+
+    def flattens(self, account: str, symbol: str | None, *, now_ms: int) -> list[str]:
+        """Name the flattens of people's that hold for a symbol of an account."""
+        entries = (row for row in self.entries if row.mode is Mode.FLATTEN)
+        return [row.id for row in entries if _holds(row, account, symbol, now_ms)]
+
+    def flattened_symbols(self, account: str) -> set[str]:
+        """Name the symbols that flattens of an account name."""
+        return {
+            row.scope.symbol
+            for row in self.entries
+            if row.mode is Mode.FLATTEN
+            and row.scope.symbol
+            and row.scope.account in (None, account)
+        }
 
     def mode_of(self, scope: Scope) -> ControlEntry | None:
         """Find the decision for exactly this scope."""
@@ -160,6 +194,16 @@ class Control(_Record):
         entries = tuple(row for row in self.entries if row.scope != resumed.scope)
         others = (row for row in self.resumed if row.scope != resumed.scope)
         return self.model_copy(update={"entries": entries, "resumed": (*others, resumed)})
+
+    def with_errand(self, errand: Errand) -> "Control":
+        """Ask for an errand, in place of an earlier one on its account."""
+        others = (row for row in self.errands if row.account != errand.account)
+        return self.model_copy(update={"errands": (*others, errand)})
+
+    def without_errand(self, errand_id: str) -> "Control":
+        """Take an errand back."""
+        left = tuple(row for row in self.errands if row.id != errand_id)
+        return self.model_copy(update={"errands": left})
 
     def with_armed(self, account: str, armed: Armed | None) -> "Control":
         """Arm an account, or disarm it with None."""

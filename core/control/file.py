@@ -14,7 +14,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from core.control import EVERYTHING, Armed, Control, ControlEntry, Resumed, Scope
+from core.control import EVERYTHING, Armed, Control, ControlEntry, Errand, Resumed, Scope
 from core.errors import BusyError, ConfigError
 from core.file_look import FileLook, look_at
 from core.home import Home
@@ -176,6 +176,16 @@ def arm(home: Home, account: AccountConfig, *, who: str, now_ms: int) -> Control
 def disarm(home: Home, account_name: str, *, now_ms: int) -> Control:
     """Make an account dry-run again."""
     return _change(home, now_ms, lambda control: control.with_armed(account_name, None))
+
+
+def lend(home: Home, errand: Errand, *, now_ms: int) -> Control:
+    """Lend an account to the process that an errand names."""
+    return _change(home, now_ms, lambda control: control.with_errand(errand))
+
+
+def take_back(home: Home, errand_id: str, *, now_ms: int) -> Control:
+    """Give an account back to its lane."""
+    return _change(home, now_ms, lambda control: control.without_errand(errand_id))
 
 
 def _change(home: Home, now_ms: int, change: Callable[[Control], Control]) -> Control:

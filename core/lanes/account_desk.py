@@ -14,6 +14,7 @@ from core.attempts import (
     reduction_succeeded,
     reopening_helped,
 )
+from core.control.errands import Errands
 from core.decision import Reason
 from core.errors import CredentialsError
 from core.events import Events
@@ -70,6 +71,7 @@ class AccountDesk:
     write_refusals: int = 0  # writes refused for the key since one was taken
     closing: set[str] | None = None  # of a disabled account: what is to be closed down, no more
     give_back: Callable[[], None] = lambda: None  # what this account alone uses, when it is over
+    errands: Errands | None = None  # what commands ask of this account; None = nobody can
     in_flight: set[asyncio.Task[Any]] = field(default_factory=set)
     wake: Callable[[], None] = lambda: None
 

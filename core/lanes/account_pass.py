@@ -15,6 +15,7 @@ from core.errors import TradeEngineError, TransientError
 from core.gate import Terms
 from core.lanes.account_desk import AccountDesk
 from core.lanes.holds import Holds
+from core.lanes.instead import Instead, left_behind
 from core.lanes.pass_state import PassState, report_of
 from core.lanes.resolver import Resolver
 from core.lanes.scope import (
@@ -54,6 +55,7 @@ class AccountPass:
         newer_waits: Callable[[], bool],
         wait_unless_reduced: Waiter,
         wait_unless_newer: Waiter,
+        instead: Instead | None = None,
     ) -> None:
         limits = inputs.settings.engine.engine
         self._desk = desk
@@ -64,12 +66,8 @@ class AccountPass:
         if desk.closing is not None:  # without a target everything is an orphan
             self._policy = replace(self._policy, closes_orphans=True)
         self._weighing = weighing_for(inputs.settings, desk.account)
-        self._state = PassState(
-            began_at_ms=desk.now_ms(),
-            targets={}  # a disabled account is only closed down
-            if desk.closing is not None
-            else compute_targets(inputs.contributions, self._weighing, now_ms=desk.wall_ms()),
-        )
+        self._instead = instead
+        self._state = PassState(began_at_ms=desk.now_ms(), targets=self._wanted_now())
         self._resolver = Resolver(
             desk,
             restores=limits.external_change_policy == "restore",
@@ -83,6 +81,15 @@ class AccountPass:
         """What this pass makes the account hold."""
         return self._state.targets
 
+    def _wanted_now(self) -> dict[str, Target]:
+        desk = self._desk
+        if desk.closing is not None:
+            return {}  # a disabled account is only closed down
+        if self._instead is not None:
+            return {self._instead.symbol: self._instead.target}
+        targets = compute_targets(self._inputs.contributions, self._weighing, now_ms=desk.wall_ms())
+        return {**targets, **left_behind(desk, targets)}
+
     async def run(self, *, looks_up_first: bool) -> PassReport:
         """Work once through the account. Raises CredentialsError."""
         state = self._state
@@ -93,7 +100,8 @@ class AccountPass:
         reading = await Reading.begun(self._desk, priced)
         state.snapshot = self._watched(await reading.first())
         state.read = state.snapshot.positions
-        state.symbols = symbols_of(self._desk, state)
+        one = self._instead
+        state.symbols = symbols_of(self._desk, state) if one is None else [one.symbol]
         await self._believe()
         self._freeze()
         try:
@@ -207,7 +215,11 @@ class AccountPass:
         return trust
 
     def _freeze(self) -> None:
-        desk, state = self._desk, self._state
+        desk, state, one = self._desk, self._state, self._instead
+        if one is not None:
+            state.frozen[one.symbol] = one.frozen(state.snapshot)
+            desk.attempts[one.symbol] = for_version(desk.attempts_of(one.symbol), one.version)
+            return
         limits = self._inputs.settings.engine.engine
         equity = state.snapshot.equity
         sizer = Sizer(
@@ -256,7 +268,8 @@ class AccountPass:
         }
         try:
             reopens = any(d.reopens for d in decisions.values())
-            desk.frozen.put(desk.name, ready, only=state.targets, proves_disk=reopens)
+            only = None if self._instead is not None else state.targets
+            desk.frozen.put(desk.name, ready, only=only, proves_disk=reopens)
         except OSError as error:
             self._tell_disk(error)
             state.snapshot = replace(state.snapshot, equity=None)  # no increase; reductions go

@@ -21,7 +21,14 @@ from core.errors import (
 from core.lanes.account_desk import AccountDesk
 from core.lanes.account_pass import AccountPass
 from core.lanes.open_orders import review_open_orders
-from core.lanes.telling import tell_confirmed, tell_drift, tell_reasons
+from core.lanes.telling import (
+    READS_FAILED_ALERT,
+    tell_confirmed,
+    tell_drift,
+    tell_reads,
+    tell_reasons,
+)
+from core.lanes.trial_trade import lent_for, run_errand
 from core.ledger import SETTLE_MS
 from core.model import AccountMode, Target
 from core.targets import compute_targets, reduces_any
@@ -38,7 +45,6 @@ OPEN_ORDERS_EVERY_MS = 600_000  # ours do not rest
 SKEW_EVERY_MS = 60_000
 MODE_EVERY_MS = 3_600_000  # account modes and the venue's clock are read again
 MAX_CREDENTIAL_FAILURES = 3
-READS_FAILED_ALERT = 3
 
 
 class Process(Protocol):
@@ -114,6 +120,8 @@ class Lane:
             if self._inputs is None or self.state == "parked":
                 continue
             if self._needs_connecting(self._inputs) and not await self._connect():
+                continue
+            if await self._run_errand(self._inputs):
                 continue
             self._perhaps_review_open_orders(self._inputs)
             await self._work(self._inputs)
@@ -233,6 +241,21 @@ class Lane:
             self._done_generation = max(self._done_generation, inputs.generation)
             self._passed.notify_all()
 
+    async def _run_errand(self, inputs: CycleInputs) -> bool:
+        """Do what a command asks of this account; False = nothing is asked."""
+        errands = self.desk.errands
+        errand = None if errands is None else errands.asked(self.desk.name)
+        if errands is None or errand is None:
+            return False
+        self.state, self.reason = "lent", lent_for(errand)
+        try:
+            undisturbed = partial(self._wait_unless, asyncio.Event())
+            await run_errand(self.desk, inputs, errands, errand, wait=undisturbed)
+        finally:
+            self.state, self.reason = "ready", ""
+            self._next_at_ms = self.desk.now_ms()
+        return True
+
     def _reduces(self, inputs: CycleInputs, at_work: Mapping[str, Target]) -> bool:
         newest = compute_targets(
             inputs.contributions,
@@ -306,27 +329,11 @@ class Lane:
 
     def _tell(self, report: PassReport) -> None:
         """Raise and clear alerts, and say once why a symbol is not where it should be."""
-        self._tell_reads(report)
+        tell_reads(self.desk, report, failures=self._failures)
         tell_reasons(self.desk, report, is_settling=not self._unsettled)
         tell_confirmed(self.desk, report)
         if self._inputs is not None:
-            config = self._inputs.settings.engine
-            tell_drift(
-                self.desk,
-                report,
-                after_s=config.safety.drift_alert_s,
-                dead_band=config.engine.dead_band,
-            )
-
-    def _tell_reads(self, report: PassReport) -> None:
-        desk = self.desk
-        is_blind = report.positions_failed or bool(report.unreadable)
-        if is_blind and self._failures + 1 >= READS_FAILED_ALERT:
-            why = "; ".join(report.read_failures) or f"rows of {', '.join(report.unreadable)}"
-            text = f"positions of {desk.name} cannot be read: {why}"
-            desk.events.alert(f"reads/{desk.name}", text, severity="error", account=desk.name)
-        elif not is_blind:
-            desk.events.clear(f"reads/{desk.name}")
+            tell_drift(self.desk, report, self._inputs.settings.engine)
 
     async def _credentials_failed(self, error: CredentialsError) -> None:
         self._credential_failures += 1

@@ -57,7 +57,8 @@ def note_flattened(desk: AccountDesk, state: PassState) -> None:
     """Remember the flattens that are done: from then on they are a halt."""
     if state.read is None or desk.closing is not None:
         return
-    names = {*state.symbols, *state.read.positions, *state.read.both_sides, ""}
+    named = desk.gate.flattened_symbols()
+    names = {*state.symbols, *state.read.positions, *state.read.both_sides, *named, ""}
     flattens = {s: desk.gate.brakes(desk.name, s).flatten for s in names}
     unfinished = {
         flattens[s]

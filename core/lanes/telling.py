@@ -9,9 +9,11 @@ from core.cycle import PassReport, SymbolReport
 from core.events import Severity
 from core.lanes.account_desk import AccountDesk
 from core.ledger import HoldKind
+from core.settings import EngineConfig
 
 SETTLING = {"read_open", "read_early", "read_reread", "reduction_waits"}
 DECIDED = {"paused", "halted", "dry_run", "orphan", "adopt", "expired_entry"}  # told otherwise
+READS_FAILED_ALERT = 3
 STUCK_AFTER = 5  # tries in vain before a person is told
 
 
@@ -30,8 +32,20 @@ def tell_reasons(desk: AccountDesk, report: PassReport, *, is_settling: bool) ->
         tell_standing(desk, state)
 
 
-def tell_drift(desk: AccountDesk, report: PassReport, *, after_s: int, dead_band: Decimal) -> None:
+def tell_reads(desk: AccountDesk, report: PassReport, *, failures: int) -> None:
+    """Raise an alert once positions could not be read for some passes; `failures` before this."""
+    is_blind = report.positions_failed or bool(report.unreadable)
+    if is_blind and failures + 1 >= READS_FAILED_ALERT:
+        why = "; ".join(report.read_failures) or f"rows of {', '.join(report.unreadable)}"
+        text = f"positions of {desk.name} cannot be read: {why}"
+        desk.events.alert(f"reads/{desk.name}", text, severity="error", account=desk.name)
+    elif not is_blind:
+        desk.events.clear(f"reads/{desk.name}")
+
+
+def tell_drift(desk: AccountDesk, report: PassReport, config: EngineConfig) -> None:
     """Raise an alert where a symbol is off its target for long, for no reason of a person's."""
+    after_s, dead_band = config.safety.drift_alert_s, config.engine.dead_band
     for symbol, state in report.symbols.items():
         codes = {r.code for r in state.reasons}
         if not after_s or codes & DECIDED or not _is_off(state, dead_band):

@@ -406,4 +406,6 @@ def test_a_resume_of_what_nothing_holds_says_so(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["resume", "ETHUSDT"]) == 0
+
     assert "Nothing of exactly this scope was in force." in capsys.readouterr().out
+    assert mode(home) is Mode.RUN
