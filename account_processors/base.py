@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from account_processors.transport.access import keys_of, profile_for
+from account_processors.transport.key_facts import read_key_facts
 from account_processors.transport.market import CcxtMarket, Transport
 from account_processors.transport.modes import Modes
 from account_processors.transport.order_reads import OrderReads
@@ -98,9 +99,25 @@ class CcxtVenue:
         self._refuse_skew()
         return mode
 
+    @property
+    def account_mode(self) -> AccountMode | None:
+        """Give the account's modes as read last; None = they were not."""
+        return self._modes.account
+
+    @property
+    def skew_ms(self) -> int:
+        """Give the venue's clock minus this host's, as measured last."""
+        return self._market.server_clock.offset_ms
+
     async def fetch_key_facts(self) -> KeyFacts:
         """What the venue says of the API key: rights, end, addresses; one request at most."""
-        return KeyFacts()
+        fields = self._profile.key
+        if fields is None:
+            return KeyFacts()
+        answer = await self._caller.read(self._raw(), fields.endpoint)
+        path = self._profile.rows if fields.endpoint.rows is None else fields.endpoint.rows
+        rows = rows_at(answer.envelope, path, "API key", is_object=True)
+        return read_key_facts(rows[0], fields) if rows else KeyFacts()
 
     async def fetch_equity(self) -> Equity:
         """Equity with unrealised PnL, in one request."""

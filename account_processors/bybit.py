@@ -9,6 +9,7 @@ from account_processors.transport.profile import (
     Budget,
     Endpoint,
     InstrumentFields,
+    KeyFields,
     ModeRead,
     OrderFields,
     PositionFields,
@@ -92,6 +93,7 @@ PROFILE = Profile(
         Budget(group="wallet", limit=50, source=RULES),
         Budget(group="orders_read", limit=50, source=RULES),
         Budget(group="account", limit=50, source=RULES),
+        Budget(group="key", limit=10, source=RULES),
     ),
     codes={
         "margin": "110004 110006 110007 110012 110014 110044 110045 110051 110052 110053 170131",
@@ -194,6 +196,17 @@ PROFILE = Profile(
         liquidations=frozenset(
             ("CreateByLiq", "CreateByTakeOver_PassThrough", "CreateByAdl_PassThrough")
         ),
+        fees=("cumFeeDetail.USDT",),
+    ),
+    key=KeyFields(
+        endpoint=Endpoint("privateGetV5UserQueryApi", "key", rows=("result",)),
+        read_only="readOnly", rights="permissions",
+        trades=(
+            frozenset(("ContractTrade.Order", "ContractTrade.Position")),
+            frozenset(("Derivatives.DerivativesTrade",)),
+        ),
+        withdraws=frozenset(("Wallet.Withdraw",)), expires="expiredAt", ips="ips",
+        every_ip=frozenset(("*",)),
     ),
     read_equity=read_equity,
     order_params=order_params,

@@ -9,6 +9,7 @@ from account_processors.transport.profile import (
     Budget,
     Endpoint,
     InstrumentFields,
+    KeyFields,
     ModeRead,
     OrderFields,
     PositionFields,
@@ -65,12 +66,17 @@ PROFILE = Profile(
         ),
         Budget(group="public", limit=2000, window_ms=30_000, scope="ip", source=RULES),
         Budget(group="pool", limit=2000, window_ms=30_000, reserve=100, source=POOL),
+        Budget(
+            group="management", limit=2000, window_ms=30_000,
+            source=f"{RULES}: management pool, of the spot host; weights as in ccxt",
+        ),
     ),
     costs={
         "time": {"public": 2}, "tickers": {"public": 5}, "contracts": {"public": 3},
         "order": {"pool": 2}, "cancel": {"pool": 1}, "leverage": {"pool": 2},
         "margin_mode": {"pool": 2}, "mode_read": {"pool": 2}, "wallet": {"pool": 5},
         "positions": {"pool": 2}, "orders_read": {"pool": 2}, "order_by_id": {"pool": 5},
+        "key": {"management": 20},
     },
     codes={
         "margin": "200003 230003 300003 300007 330008",
@@ -177,6 +183,11 @@ PROFILE = Profile(
         sides={"buy": 1, "sell": -1}, size="size", filled="filledSize", status="status",
         statuses={"open": OrderStatus.OPEN, "done": OrderStatus.FILLED},
         average_price="avgDealPrice", reduce_only="reduceOnly", updated_ms="updatedAt",
+    ),
+    key=KeyFields(  # on the spot host; "Transfer" covers withdrawals, "InnerTransfer" does not
+        endpoint=Endpoint("privateGetUserApiKey", "key"),
+        rights="permission", reads=frozenset(("General",)), trades=(frozenset(("Futures",)),),
+        withdraws=frozenset(("Transfer", "Withdrawal")), ips="ipWhitelist",
     ),
     read_equity=read_equity,
     order_params=order_params,

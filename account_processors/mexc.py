@@ -162,6 +162,7 @@ PROFILE = Profile(
         average_price="dealAvgPrice", reduce_only="side", reduces=frozenset({"2", "4"}),
         updated_ms="updateTime", reason="errorCode", no_reason="0", origin="category",
         liquidations=frozenset({"2", "4"}),  # taken over by the system, auto-deleveraged
+        fees=("takerFee", "makerFee"), fee_coin="feeCurrency",
     ),
     read_equity=read_equity,
     order_params=order_params,

@@ -29,6 +29,16 @@ class PaperAccount:
         return f"{self.exchange}:{self.name}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRights:
+    """What an API key may do at its venue; as long as nobody says otherwise: read and trade."""
+
+    is_read_only: bool = False
+    can_withdraw: bool = False
+    expires_at_ms: int | None = None  # None = never
+    ips: tuple[str, ...] = ()  # () = from every address; told, not enforced
+
+
 def venue_of(account_id: str) -> str:
     """The venue in an account's id."""
     return account_id.partition(":")[0]
@@ -43,7 +53,16 @@ class Doorkeeper:
         self._from_file: dict[tuple[str, str], PaperAccount] = {}
         self._registered: dict[tuple[str, str], PaperAccount] = {}
         self._walk_ins: dict[tuple[str, str], PaperAccount] = {}
+        self._rights: dict[str, KeyRights] = {}  # by account id
         self.is_strict = False
+
+    def rights(self, account: PaperAccount) -> KeyRights:
+        """What the key of an account may do."""
+        return self._rights.get(account.id, KeyRights())
+
+    def set_rights(self, account: PaperAccount, rights: KeyRights) -> None:
+        """Change that, until the server is started anew."""
+        self._rights[account.id] = rights
 
     def register(self, account: PaperAccount) -> None:
         """Let an account in, from now on with a checked signature."""

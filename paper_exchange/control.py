@@ -14,7 +14,7 @@ from aiohttp import web
 
 from core.errors import ConfigError
 from paper_exchange import margin
-from paper_exchange.accounts import PaperAccount
+from paper_exchange.accounts import KeyRights, PaperAccount
 from paper_exchange.orders import BookError
 from paper_exchange.pipeline import Pipeline, parse_body
 from paper_exchange.state_file import StateFile, encode
@@ -49,6 +49,7 @@ class Control:
             ("POST", "/control/liquidate", self._liquidate),
             ("POST", "/control/deposit", self._deposit),
             ("POST", "/control/accounts", self._open_account),
+            ("POST", "/control/keys", self._set_rights),
             ("GET", "/control/accounts", self._accounts),
             ("POST", "/control/settings", self._settings),
         ]
@@ -171,6 +172,18 @@ class Control:
         balance = body.get("balance_usdt")
         self._exchange.open_account(account, None if balance is None else Decimal(str(balance)))
         return _json({"name": account.name})
+
+    async def _set_rights(self, request: web.Request) -> web.StreamResponse:
+        body = await self._body(request)
+        expires_at_ms = body.get("expires_at_ms")
+        rights = KeyRights(
+            is_read_only=bool(body.get("is_read_only", False)),
+            can_withdraw=bool(body.get("can_withdraw", False)),
+            expires_at_ms=None if expires_at_ms is None else int(expires_at_ms),
+            ips=tuple(str(ip) for ip in body.get("ips", ())),
+        )
+        self._exchange.doorkeeper.set_rights(self._account(body), rights)
+        return _json(asdict(rights))
 
     async def _accounts(self, _: web.Request) -> web.StreamResponse:
         return _json({"accounts": self.accounts()})

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from paper_exchange.accounts import PaperAccount
+from paper_exchange.accounts import KeyRights, PaperAccount
 from paper_exchange.instruments import Instruments, PaperInstrument
 from paper_exchange.orders import BookError, MarginMode, Reason, Ticket
 from paper_exchange.rate_limits import Allowance, Budget
@@ -55,6 +55,7 @@ class RestWire(ABC):
     param_code: ClassVar[str]  # of a parameter that cannot be read
     ip_limits: ClassVar[tuple[tuple[int, int], ...]]  # (requests, window ms) of one address
     key_header: ClassVar[str]
+    forbidden: ClassVar[tuple[str, str, int]] = ("403", "permission denied", 403)  # to this key
     takes_lists: ClassVar[bool] = False  # some of its bodies are JSON lists
     start_margin_mode: ClassVar[MarginMode] = MarginMode.CROSS
 
@@ -111,6 +112,7 @@ class RestWire(ABC):
             params = {**read_params(call.request, takes_lists=self.takes_lists), **from_path}
             if endpoint.is_private:
                 self.check_door(call)
+                self._check_rights(call)
             return self.success(call, endpoint.serve(call, params))
         except VenueError as error:
             return self.error(error.code, str(error), call.venue_ms, error.status)
@@ -118,6 +120,10 @@ class RestWire(ABC):
             return self.error(self.codes[error.reason], str(error), call.venue_ms)
         except ParamError as error:
             return self.error(self.param_code, str(error), call.venue_ms)
+
+    def _check_rights(self, call: Call) -> None:
+        if call.request.method != "GET" and rights_of(call).is_read_only:
+            raise VenueError(*self.forbidden)
 
     def not_found(self, call: Call) -> Reply:  # noqa: ARG002
         """A path that the venue has not."""
@@ -167,6 +173,11 @@ def account_of(call: Call) -> PaperAccount:
     if call.account is None:
         raise ParamError("params error: no account")
     return call.account
+
+
+def rights_of(call: Call) -> KeyRights:
+    """What the key of a request may do; the door was checked before."""
+    return call.exchange.doorkeeper.rights(account_of(call))
 
 
 def number(params: Params, name: str, default: str | None = None) -> Decimal:

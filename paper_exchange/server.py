@@ -32,7 +32,7 @@ from core.process.service import Service, run_service
 from core.settings.files import ConfigFile
 from core.settings.snapshot import ENGINE
 from paper_exchange.account import START_BALANCE_USDT
-from paper_exchange.accounts import Doorkeeper, PaperAccount
+from paper_exchange.accounts import Doorkeeper, KeyRights, PaperAccount
 from paper_exchange.control import Control
 from paper_exchange.exchange import PaperExchange
 from paper_exchange.faults import FaultTable
@@ -181,6 +181,10 @@ class PaperServer:
     def truth(self, account: str) -> Mapping[str, Any]:
         """An account as the books have it; `sizes` = signed lots by symbol, as strings."""
         return next(row for row in self._control.accounts() if row["name"] == account)
+
+    def set_rights(self, name: str, **rights: Any) -> None:  # noqa: ANN401 - fields of KeyRights
+        """Change what an account's key may do; what is not named is as at first."""
+        self._doorkeeper.set_rights(self.account(name), KeyRights(**rights))
 
     def account(self, name: str) -> PaperAccount:
         """The account of that name."""

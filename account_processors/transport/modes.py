@@ -38,6 +38,11 @@ class Modes:
         self._once: dict[tuple[str, bool], Position] = {}  # and as ever read: to close with
 
     @property
+    def account(self) -> AccountMode | None:
+        """Give the account's modes as read last; None = they were not."""
+        return self._account
+
+    @property
     def is_hedged(self) -> bool:
         """True when long and short are held side by side."""
         return self._account is not None and bool(self._account.is_hedged)

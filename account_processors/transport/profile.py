@@ -132,6 +132,26 @@ class OrderFields:
     no_reason: str = ""  # what stands there when all is well
     origin: str = ""  # who made the order
     liquidations: frozenset[str] = frozenset()  # values there that mean the venue took it away
+    fees: tuple[str, ...] = ()  # paths whose sum was paid in USDT, parts divided by dots
+    fee_coin: str = ""  # must be USDT there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFields:
+    """Where the venue tells what an API key may do: paths, parts divided by dots.
+
+    Rights are a list, names divided by commas, or lists by group ("group.right").
+    """
+
+    endpoint: Endpoint
+    read_only: str = ""  # 1 or true there: it writes nothing
+    rights: str = ""
+    reads: frozenset[str] = frozenset()  # any of them; () = a key that is known reads
+    trades: tuple[frozenset[str], ...] = ()  # all of one set; () = whatever is not read-only
+    withdraws: frozenset[str] = frozenset()  # any of them; () = the venue does not say
+    expires: str = ""  # milliseconds or ISO 8601
+    ips: str = ""  # a list, or addresses divided by commas
+    every_ip: frozenset[str] = frozenset()  # what stands there for "from everywhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +243,7 @@ class Profile:
     refusal: tuple[str, ...] = ()  # path in a reply of success; false or a list there is a no
     batch_code: str = "code"  # names in one order's row of a batch reply
     batch_message: str = "msg"
+    key: KeyFields | None = None  # None = the venue says nothing of its keys
     docs: str = ""  # where the venue explains its keys
 
     def meaning(self, code: str, message: str = "") -> Meaning | None:

@@ -261,4 +261,13 @@ def _read_order(row: Row, fields: OrderFields, symbol_of: SymbolOf, what: str) -
         if text(row.get(fields.reason)) == fields.no_reason
         else text(row.get(fields.reason)),
         is_liquidation=text(row.get(fields.origin)) in fields.liquidations,
+        fee_usdt=_fee_usdt(row, fields),
     )
+
+
+def _fee_usdt(row: Row, fields: OrderFields) -> Decimal | None:
+    if fields.fee_coin and text(row.get(fields.fee_coin)) != "USDT":
+        return None
+    parts = [number(dig(row, path.split("."))) for path in fields.fees]
+    known = [part for part in parts if part is not None]
+    return sum(known, ZERO) if known and len(known) == len(parts) else None

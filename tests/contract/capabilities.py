@@ -64,6 +64,20 @@ def _limits(profile: Profile) -> str:
     return "in one pool" if budgets[0] & budgets[1] else "by endpoint"
 
 
+def _key(profile: Profile) -> str:
+    """What it says of one, beyond that it works."""
+    fields = profile.key
+    if fields is None:
+        return NO
+    told = {
+        "trading": fields.read_only or fields.trades,
+        "withdrawal": fields.withdraws,
+        "end": fields.expires,
+        "addresses": fields.ips,
+    }
+    return ", ".join(name for name, is_told in told.items() if is_told)
+
+
 ROWS: Final[Mapping[str, Row]] = {
     "A lot is": Row(
         "TE-56", lambda p: "a contract" if p.instrument.contract_size else "a coin"
@@ -94,6 +108,8 @@ ROWS: Final[Mapping[str, Row]] = {
         "TE-74", lambda p: NO if p.copy_trading is None else YES
     ),
     "Demo accounts": Row("TE-73", _demo),
+    "Tells of an API key": Row("TE-75", _key),
+    "Tells the fee of an order": Row("TE-77", lambda p: YES if p.order.fees else NO),
 }  # fmt: skip
 
 

@@ -78,4 +78,7 @@ CASES: Final[Mapping[str, str]] = {
     "TE-72": "an order before the instruments are known is not placed",
     "TE-73": "a demo account goes to the venue's demo, where it has one",
     "TE-74": "a copy-trading account is traded apart, where the venue has them",
+    "TE-75": "what the venue says of the API key is told, and what it does not say is unknown",
+    "TE-76": "a key that may only read is refused an order, and reads on",
+    "TE-77": "the fee of an order is told where the venue tells it",
 }

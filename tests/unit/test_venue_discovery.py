@@ -30,7 +30,7 @@ PROFILES = venue_profiles()
 EVERY = [*PROFILES.values(), *(p.copy_trading for p in PROFILES.values() if p.copy_trading)]
 IDS = [*PROFILES, *(f"{name}-copy" for name, p in PROFILES.items() if p.copy_trading)]
 FOLDER = Path(str(account_processors.__file__)).parent
-NOT_VENUES = {"__init__", "base"}
+NOT_VENUES = {"__init__", "base", "probing"}
 
 
 def account_of(

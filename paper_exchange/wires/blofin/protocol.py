@@ -131,6 +131,7 @@ class BlofinWire(RestWire):
     codes = CODES
     endpoints = _endpoints()
     param_code = NOT_JSON
+    forbidden = ("152404", "This operation is not supported", 200)
     ip_limits = ((500, 60_000), (1500, 300_000))
     ip_bans_ms = (300_000, 3_600_000)  # the service is suspended for so long
     takes_lists = True

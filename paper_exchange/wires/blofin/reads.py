@@ -10,7 +10,7 @@ from paper_exchange import book
 from paper_exchange.account import AccountState
 from paper_exchange.instruments import PaperInstrument
 from paper_exchange.orders import MarginMode, Origin
-from paper_exchange.rest import Params, VenueError, account_of
+from paper_exchange.rest import Params, VenueError, account_of, rights_of
 from paper_exchange.wire import Call, plain
 from paper_exchange.wires.blofin import params as read
 from paper_exchange.wires.blofin import rows
@@ -75,15 +75,15 @@ def account_config(call: Call, params: Params) -> Row:  # noqa: ARG001
 
 def api_key(call: Call, params: Params) -> Row:  # noqa: ARG001
     """What the key is."""
-    account = account_of(call)
+    account, rights = account_of(call), rights_of(call)
     return {
         "uid": "1",
         "apiName": account.name,
         "apiKey": account.api_key,
-        "readOnly": 0,
-        "ips": [],
+        "readOnly": int(rights.is_read_only),
+        "ips": list(rights.ips),
         "type": 1,
-        "expireTime": "0",
+        "expireTime": str(rights.expires_at_ms or 0),
         "createTime": "0",
         "referralCode": "",
         "parentUid": "0",

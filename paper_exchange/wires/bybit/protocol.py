@@ -65,6 +65,7 @@ class BybitWire(RestWire):
     codes = CODES
     endpoints = ENDPOINTS
     param_code = "10001"
+    forbidden = ("10005", "Permission denied, please check your API key permissions.", 200)
     ip_limits = ((600, 5000),)
 
     def __init__(self) -> None:

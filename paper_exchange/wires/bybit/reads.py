@@ -1,17 +1,26 @@
 """Bybit v5's GET paths: public data, account, positions, orders, fills."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from paper_exchange import book
 from paper_exchange.orders import BookOrder
-from paper_exchange.rest import ParamError, Params, account_of, instrument_of, whole
+from paper_exchange.rest import (
+    ParamError,
+    Params,
+    account_of,
+    instrument_of,
+    rights_of,
+    whole,
+)
 from paper_exchange.wire import Call
 from paper_exchange.wires.bybit import rows
 
 Row = dict[str, Any]
 
 FAR_MS = 10**15
+DAY_MS = 86_400_000
 
 
 def _page(found: Sequence[Row], params: Params, default: int, most: int) -> Row:
@@ -68,21 +77,37 @@ def coins(call: Call, params: Params) -> Row:  # noqa: ARG001
 
 def query_api(call: Call, _: Params) -> Row:
     """What the key may do."""
-    account = account_of(call)
-    return {
+    account, rights = account_of(call), rights_of(call)
+    end = rights.expires_at_ms
+    row: Row = {
         "id": "1",
         "note": account.name,
         "apiKey": account.api_key,
-        "readOnly": 0,
+        "readOnly": int(rights.is_read_only),
         "secret": "",
-        "permissions": {"ContractTrade": ["Order", "Position"], "Wallet": [], "Spot": []},
-        "ips": ["*"],
+        "permissions": {
+            "ContractTrade": ["Order", "Position"],
+            "Spot": [],
+            "Wallet": ["AccountTransfer", "Withdraw"] if rights.can_withdraw else [],
+            "Options": [],
+            "Derivatives": [],
+            "CopyTrading": [],
+            "BlockTrade": [],
+            "Exchange": [],
+            "NFT": [],
+        },
+        "ips": list(rights.ips) or ["*"],
         "type": 1,
         "unified": 0,
         "uta": 1,
         "userID": 1,
         "isMaster": True,
     }
+    if end is None:
+        return row
+    moment = datetime.fromtimestamp(end / 1000, tz=UTC)
+    days = max(0, end - call.venue_ms) // DAY_MS
+    return {**row, "expiredAt": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "deadlineDay": days}
 
 
 def account_info(call: Call, _: Params) -> Row:

@@ -37,6 +37,7 @@ class Weighed(Endpoint):
     """What a request takes out of its pool, besides: half of what it costs in ccxt."""
 
     weight: int = 2
+    pool: str = "futures"  # of the account
 
 
 PUBLIC: Mapping[str, tuple[Serve, int]] = {
@@ -56,11 +57,13 @@ PUBLIC: Mapping[str, tuple[Serve, int]] = {
     "v2/symbols": (reads.nothing, 4),
     "v1/market/allTickers": (reads.spot_tickers, 15),
 }
+KEY_PATH = "v1/user/api-key"
 PRIVATE: Mapping[tuple[str, str], tuple[Serve, int]] = {
     ("GET", "ua/v1/account/mode"): (reads.account_mode, 5),
     ("GET", "v3/margin/symbols"): (reads.margin_pairs, 3),
     ("GET", "v1/isolated/symbols"): (reads.nothing, 3),
     ("GET", "v1/hf/accounts/opened"): (reads.is_high_frequency, 2),
+    ("GET", KEY_PATH): (reads.api_key, 20),
     ("GET", "v1/account-overview"): (reads.account, 5),
     ("GET", "v1/positions"): (reads.positions, 2),
     ("GET", "v1/position"): (reads.position, 2),
@@ -89,7 +92,9 @@ ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     ("GET", f"/api/{path}"): Weighed(serve, is_private=False, weight=weight)
     for path, (serve, weight) in PUBLIC.items()
 } | {
-    (method, f"/api/{path}"): Weighed(serve, weight=weight)
+    (method, f"/api/{path}"): Weighed(
+        serve, weight=weight, pool="management" if path == KEY_PATH else "futures"
+    )
     for (method, path), (serve, weight) in PRIVATE.items()
 }
 
@@ -102,6 +107,7 @@ class KucoinWire(RestWire):
     codes = CODES
     endpoints = ENDPOINTS
     param_code = BAD_PARAM
+    forbidden = ("400007", "Access denied, require more permission.", 403)
     ip_limits = ((500, 10_000),)
     takes_lists = True
     start_margin_mode = MarginMode.ISOLATED
@@ -120,7 +126,8 @@ class KucoinWire(RestWire):
         found = self.endpoint_of(request)
         if not isinstance(found, Weighed) or (found.is_private and account is None):
             return ()
-        pool = f"{account.id}:futures" if found.is_private and account else f"{self.prefix}:public"
+        own = account if found.is_private else None
+        pool = f"{own.id}:{found.pool}" if own else f"{self.prefix}:public"
         return (
             Budget(
                 bucket=pool,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from paper_exchange.account import AccountState
 from paper_exchange.orders import BookOrder, MarginMode, Origin
-from paper_exchange.rest import ParamError, Params, VenueError, account_of, whole
+from paper_exchange.rest import ParamError, Params, VenueError, account_of, rights_of, whole
 from paper_exchange.wire import Call, plain
 from paper_exchange.wires.kucoin import market_rows, rows
 from paper_exchange.wires.kucoin import params as read
@@ -89,6 +89,23 @@ def margin_pairs(call: Call, _: Params) -> Row:
 def account_mode(*_: object) -> Row:
     """Classic, not unified."""
     return {"selfAccountMode": "CLASSIC"}
+
+
+def api_key(call: Call, _: Params) -> Row:
+    """What the key may do; it has no end that the venue tells."""
+    account, rights = account_of(call), rights_of(call)
+    names = ["General", *([] if rights.is_read_only else ["Futures"])]
+    names += ["InnerTransfer", "Transfer"] if rights.can_withdraw else []
+    return {
+        "remark": account.name,
+        "apiKey": account.api_key,
+        "apiVersion": 3,
+        "permission": ",".join(names),
+        "ipWhitelist": ",".join(rights.ips),
+        "createdAt": 1_728_443_843_000,
+        "uid": 1,
+        "isMaster": True,
+    }
 
 
 def is_high_frequency(*_: object) -> bool:

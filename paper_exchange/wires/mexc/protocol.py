@@ -112,6 +112,7 @@ class MexcWire(RestWire):
     key_header = "ApiKey"
     codes = CODES
     endpoints = _endpoints()
+    forbidden = ("701", "no permission", 200)
     param_code = PARAMETER
     ip_limits = ((500, 10_000),)  # undocumented for contracts: the figure of the spot API
     takes_lists = True

@@ -112,6 +112,7 @@ WALK = (
     public("v2/symbols"),
     public("v1/market/allTickers"),
     get("ua/v1/account/mode"),
+    get("v1/user/api-key"),
     get("v3/margin/symbols"),
     get("v1/isolated/symbols"),
     get("v1/hf/accounts/opened"),
