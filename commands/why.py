@@ -1,7 +1,8 @@
 """`trade-engine why SYMBOL`: from the sources' words to what each account holds, and why.
 
-Reads files only: journals, configuration, status. It decides nothing; what it adds up is what the
-engine adds up, before staleness and caps, which the reasons of each account tell.
+Reads files only: journals, configuration, state, status. It decides nothing; what it adds up is
+what the engine adds up, before staleness and caps, which `--account` and each account's reasons
+tell.
 """
 
 import re
@@ -12,12 +13,15 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from commands.plan import refuse_unknown
 from commands.signals import source_names
+from commands.unkept import UnkeptSettings
+from commands.why_chain import chains
 from core.home import Home
 from core.model import ZERO, Signal
 from core.process.exit_codes import ExitCode
 from core.process.logs import redact, register_secret
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from core.source_reader import SourceReader
 from core.status import read_status
 from core.store import to_json
@@ -34,14 +38,19 @@ CONTROL: Final = re.compile(r"[\x7f-\x9f]")
 
 def command(
     symbol: Annotated[str, typer.Argument(help="Our symbol, such as BTCUSDT.", show_default=False)],
+    account: Annotated[
+        str | None, typer.Option("--account", help="Every step of one account, with its figures.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show why SYMBOL is held as it is: signals, weights, targets, reasons, miners.
 
-    Example: ./trade-engine why BTCUSDT
+    Example: ./trade-engine why BTCUSDT --account main
     """
     home = Home.from_environment()
-    settings = load_settings(home)
+    settings = UnkeptSettings(home).read()
+    if account is not None:
+        refuse_unknown(account, [row.name for row in settings.accounts if row.enabled])
     for secret in _secrets(settings):
         register_secret(secret)
     document = explain(home, settings, symbol.upper(), time.time_ns() // 1_000_000)
@@ -51,7 +60,7 @@ def command(
     else:
         from commands.why_view import show  # noqa: PLC0415 - programs that ask for JSON need none
 
-        show(document)
+        show(document, account)
     if any("error" in row for row in document["signals"]):
         raise typer.Exit(ExitCode.PARTLY_FAILED)
 
@@ -82,6 +91,7 @@ def explain(home: Home, settings: Settings, symbol: str, now_ms: int) -> Row:
             "seen_s": None if seen_at is None else _seconds(round(1000 * seen_at), now_ms),
         },
         "accounts": list(_accounts(status, symbol, is_wanted=weights is not None)),
+        "chains": chains(home, settings, symbol, status, now_ms),
         "alerts": [row for row in status["alerts"] if row.get("symbol") in (symbol, "")],
     }
 

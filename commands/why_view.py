@@ -11,6 +11,7 @@ from typing import Any, Final
 import typer
 
 from commands.tables import plain, print_table
+from commands.why_steps import print_steps, steps
 
 Row = Mapping[str, Any]
 WORDS: Final = ("who", "its symbol", "wants", "x weight", "x leverage", "= adds", "heard / changed")
@@ -21,8 +22,8 @@ NOT_RUNNING: Final = "The engine is NOT running: ./trade-engine up. Accounts as 
 SHOWN_MINERS: Final = 8
 
 
-def show(document: Row) -> None:
-    """Print the whole story of a symbol."""
+def show(document: Row, account: str | None = None) -> None:
+    """Print the whole story of a symbol, and every step of the account that was asked for."""
     words = [row for row in document["signals"] if "error" not in row]
     _say(_headline(document, words))
     if document["accounts"] and not document["engine"]["is_running"]:
@@ -31,11 +32,25 @@ def show(document: Row) -> None:
     _table(ACCOUNTS, [_account(row) for row in document["accounts"]])
     for line in _notes(document):
         _say(line)
+    _show_steps(document, account)
     for row in words:
         _show_miners(row)
     for row in document["signals"]:
         if "error" in row:
             _say(f"LOST {row['source']}: its last word is held. {row['error']}", is_error=True)
+
+
+def _show_steps(document: Row, account: str | None) -> None:
+    """Print every step of one account, or how to see them."""
+    if document["chains"] and account is None:
+        _say(
+            f"Every step, with its figures: ./trade-engine why {document['symbol']} --account NAME"
+        )
+    for chain in document["chains"]:
+        if chain["account"] == account:
+            _say("")
+            _say(f"{account}, step by step:")
+            print_steps(steps(chain))
 
 
 def _headline(document: Row, words: Sequence[Row]) -> str:

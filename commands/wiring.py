@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 from account_processors import (
@@ -12,35 +13,32 @@ from account_processors import (
     open_venue,
 )
 from account_processors.transport.limiter import Limiter
+from commands.engine_world import RealWorld, World
 from core.clock import SteadyClock, SystemClock
-from core.control import strictest
+from core.control import EVERYTHING, Scope, strictest
 from core.control.file import ControlReader, halt_file_exists, halt_path
-from core.errors import ConfigError, TransientError
+from core.errors import TransientError
 from core.events import Events
-from core.frozen_targets import FrozenTargets
 from core.gate import Brakes, Gate
 from core.home import Home
-from core.intents import ClientIds, OrdersJournal, new_engine_id
-from core.journal import GroupCommit, Journal
+from core.intents import ClientIds, OrdersJournal
 from core.lanes.account_desk import AccountDesk
 from core.lanes.lane import Lane
 from core.lanes.market_desk import MarketDesk
 from core.lanes.roster import Roster
 from core.model import Mode
 from core.orders_history import newest_rows
-from core.process.key_lease import key_lease
 from core.process.lease import Lease
 from core.process.logs import register_secret
 from core.process.loop_lag import LoopLag
 from core.process.service import Service
 from core.process.service_status import read_status
+from core.safety.restarts import note_start
+from core.safety.watch import Watch
 from core.settings import AccountConfig, SettingsReader
-from core.signal_manager import SignalManager
 from core.source_reader import SourceReader
 from core.status.engine_part import engine_status
-from core.store import atomic_write_json, read_json
 from core.trade_executor import TradeExecutor
-from core.trips import Trips
 from signal_processors.base import discover
 
 PAPER: Final = "paper-exchange"
@@ -51,36 +49,41 @@ STATUS_EVERY_S: Final = 0.2  # passes that end together are told together
 class Engine:
     """Everything of the trade-engine process; built once, closed once."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(
+        self,
+        home: Home,
+        world: World | None = None,
+        *,
+        scope: Scope = EVERYTHING,
+        accounts: Scope = EVERYTHING,
+    ) -> None:
         self.home = home
+        self.scope = scope  # outside of it nothing is sent
+        self.world = world or RealWorld(home)
         self.clock = SteadyClock()
         self.wall = SystemClock()
         self.started_at_ms = self.wall.now_ms()
-        self.reader = SettingsReader(home, is_keeping_accounts=True)
+        self.reader = self.world.settings()
         self.settings = self.reader.read()
         self.control = ControlReader(home)
-        self.engine_id = _engine_id(home)
-        self._events_log = GroupCommit(Journal(home.state, "events-"), self.clock)
+        self.engine_id = self.world.engine_id()
+        self._events_log = self.world.log("events-", self.clock)
         self.events = Events(self._events_log, self.wall)
-        self._orders_log = GroupCommit(Journal(home.state, "orders-"), self.clock)
+        self._orders_log = self.world.log("orders-", self.clock)
         self.journal = OrdersJournal(self._orders_log, self.clock)
-        self.frozen = FrozenTargets(home.state / "targets.json")
-        self.trips = Trips(
-            home.state / "trips.json",
-            self.wall,
-            self.events,
-            lambda account: self.control.read().resumed_at_ms(account),
-        )
+        self.frozen = self.world.targets()
+        self.trips = self.world.trips(self.wall, self.events, self._resumed_at_ms)
+        self.baselines = self.world.baselines()
         self.transport = Transport(
             clock=self.clock,
-            limiter=Limiter(self.clock),
+            limiter=Limiter(self.clock, share=self.world.share),
             timeout_s=float(self.settings.engine.engine.request_timeout_s),
         )
+        self.restarts = 0  # unclean ends within the restart window
         self._markets: dict[str, CcxtMarket] = {}
         self._desks: dict[str, MarketDesk] = {}
         self._key_leases: list[Lease] = []
-        self.manager = SignalManager(
-            home,
+        self.manager = self.world.signals(
             [
                 SourceReader(home, name, is_level=profile.is_level)
                 for name, profile in discover().items()
@@ -91,14 +94,26 @@ class Engine:
         self.executor = TradeExecutor(
             home,
             settings=self.reader,
-            brakes=lambda: (self.control.read(), halt_file_exists(home)),
+            brakes=lambda: (
+                self.control.read(),
+                halt_file_exists(home),
+                self.trips.standing(),
+            ),
             signal_manager=self.manager,
             events=self.events,
             clock=self.wall,
             markets=self._desks,
         )
         self.roster = Roster(
-            self.settings.accounts, self.open_account, self.events, self.clock, self.journal
+            [
+                account
+                for account in self.world.chosen(self.settings.accounts)
+                if accounts.account in (None, account.name)
+            ],
+            self.open_account,
+            self.events,
+            self.clock,
+            self.journal,
         )
 
         self.loop_lag = LoopLag(self.clock, self._tell_lag)
@@ -109,37 +124,83 @@ class Engine:
 
     def replay(self) -> None:
         """Rebuild the ledgers from the newest two orders journals."""
-        rows, torn = newest_rows(self.home.state, "orders-")
+        is_new = not self.home.state.is_dir()  # a rehearsal makes no folders
+        rows, torn = ([], 0) if is_new else newest_rows(self.home.state, "orders-")
         skipped = torn + self.journal.replay(rows)
         if skipped:
             self.events.alert("orders_skipped", f"{skipped} lines of the orders journal are torn")
         if self.frozen.was_lost:
             self.events.alert("targets_lost", "state/targets.json was unreadable: sized anew")
+        if self.baselines.was_lost:
+            text = "state/baselines.json was unreadable: losses are measured from now on"
+            self.events.alert("baselines_lost", text)
+
+    def note_start(self, *, was_unclean: bool) -> None:
+        """Count the unclean ends of late; after too many, start halted."""
+        limits = self.settings.engine.safety
+        try:
+            self.restarts = note_start(
+                self.home.state / "starts.json",
+                was_unclean=was_unclean,
+                now_ms=self.wall.now_ms(),
+                window_s=limits.restart_window_s,
+            )
+        except OSError as error:
+            self.events.alert("disk/starts", f"state/starts.json: {error}", severity="error")
+        if was_unclean and limits.max_restarts and self.restarts >= limits.max_restarts:
+            text = (
+                f"the engine ended uncleanly {self.restarts} times within "
+                f"{limits.restart_window_s} s: nothing is sent until you looked why "
+                "(./trade-engine logs trade-engine) and said ./trade-engine resume"
+            )
+            self.trips.stop(None, "crash_loop", text, mode=Mode.HALT)
 
     def open_account(self, account: AccountConfig) -> Lane:
         """Build one account's lane. Raises ConfigError, BusyError or TransientError."""
         market = self._market_of(account)
         venue = open_venue(account, market)
-        lease = key_lease(account.fingerprint)
-        self._key_leases.append(lease)
+        lease = self.world.lease(account)
+        if lease is not None:
+            self._key_leases.append(lease)
+        market_desk = self._desks[market.name]
         desk = AccountDesk(
             account=account,
-            venue=venue,
-            market=self._desks[market.name],
+            venue=self.world.venue(account, venue, market_desk, self.clock),
+            market=market_desk,
             journal=self.journal,
             frozen=self.frozen,
-            gate=Gate(lambda _name, symbol: self.brakes(account, symbol)),
+            gate=Gate(
+                lambda _name, symbol: self.brakes(account, symbol),
+                lambda: self.control.read().flattened_symbols(account.name),
+            ),
             events=self.events,
             ids=ClientIds(self.engine_id, _tag(account.name), self.clock),
             engine_id=self.engine_id,
             clock=self.clock,
+            watch=Watch(
+                account,
+                baselines=self.baselines,
+                trips=self.trips,
+                events=self.events,
+                orders=self.journal.order_times(account.name),
+                now_ms=self.clock.now_ms,
+                wall_ms=self.wall.now_ms,
+            ),
             resumed_at_ms=lambda symbol: self.control.read().resumed_at_ms(account.name, symbol),
             strangers_since_ms=lambda: self._strangers_since_ms(account.name),
             wall_ms=self.wall.now_ms,
             trip=lambda code, text: self.trips.stop(account.name, code, text),
-            give_back=lease.release,
+            give_back=lambda: None if lease is None else lease.release(),
+            errands=self.world.errands(self.control.read),
         )
         return Lane(desk, process=self.executor.process_account, on_report=self.executor.reported)
+
+    def _resumed_at_ms(self, account: str | None) -> int | None:
+        control = self.control.read()
+        if account is not None:
+            return control.resumed_at_ms(account)
+        times = [row.when_ms for row in control.resumed if row.scope == EVERYTHING]
+        return max(times, default=None)
 
     def _strangers_since_ms(self, account: str) -> int:
         """Older orders of other engines are history: before our start, or before a resume."""
@@ -148,24 +209,38 @@ class Engine:
     def brakes(self, account: AccountConfig, symbol: str) -> Brakes:
         """Read every brake now: HALT file, people's control, our own trips, arming."""
         control = self.control.read()
-        is_dry_run = not control.is_armed(account)
+        is_dry_run = self.world.is_dry_run(control, account)
         if halt_file_exists(self.home):
             reason = f"{halt_path(self.home)} exists: remove it to go on"
             return Brakes(mode=Mode.HALT, reason=reason, is_dry_run=is_dry_run)
-        held = control.mode_for(account.name, symbol or None)
+        if not self.scope.covers(account.name, symbol or None):
+            reason = f"only {self.scope} is worked on here"
+            return Brakes(mode=Mode.HALT, reason=reason, is_dry_run=is_dry_run)
+        now_ms = self.wall.now_ms()
+        held = control.mode_for(account.name, symbol or None, now_ms=now_ms)
         mode, reason = strictest(held, self.trips.held(account.name))
-        decisions = [e.id for e in control.entries if e.scope.covers(account.name, symbol or None)]
-        return Brakes(mode=mode, reason=reason, is_dry_run=is_dry_run, decision=" ".join(decisions))
+        flattens = [
+            *control.flattens(account.name, symbol or None, now_ms=now_ms),
+            *(trip.id for trip in self.trips.standing() if trip.flattens(account.name)),
+        ]
+        return Brakes(mode=mode, reason=reason, is_dry_run=is_dry_run, decision=" ".join(flattens))
 
     def status(self) -> dict[str, object]:
         """Say how the engine stands."""
         status = engine_status(
-            self.executor, self.roster, self.events, self.control.read(), self.engine_id
+            self.executor,
+            self.roster,
+            self.events,
+            self.control.read(),
+            self.engine_id,
+            self.trips,
         )
-        return {**status, "loop_lag_ms": self.loop_lag.worst_ms}
+        return {**status, "restarts": self.restarts, "loop_lag_ms": self.loop_lag.worst_ms}
 
     async def close(self) -> None:
         """Give everything back."""
+        for desk in self._desks.values():
+            await desk.close()
         for market in self._markets.values():
             await market.close()
         await self.transport.close()
@@ -186,14 +261,20 @@ class Engine:
         return self._markets[key]
 
 
-async def run_engine(service: Service) -> None:
-    """Be the trade-engine process until it is asked to stop."""
-    for account in SettingsReader(service.home).read().accounts:
+def mask_keys(accounts: Iterable[AccountConfig]) -> None:
+    """Have every account's key masked in whatever this process says from now on."""
+    for account in accounts:
         for secret in (account.api_key, account.api_secret, account.api_passphrase):
             if secret is not None and secret.get_secret_value():
                 register_secret(secret.get_secret_value())
+
+
+async def run_engine(service: Service) -> None:
+    """Be the trade-engine process until it is asked to stop."""
+    mask_keys(SettingsReader(service.home).read().accounts)
     engine = Engine(service.home)
     engine.replay()
+    engine.note_start(was_unclean=service.ended_uncleanly)
     teller = _Teller(service, engine)
     engine.executor.on_change = teller.soon
     filling: set[asyncio.Task[None]] = set()
@@ -262,18 +343,6 @@ def _paper_url(home: Home, account: AccountConfig) -> str | None:
     if not url:
         raise TransientError("waits for the paper exchange to start")
     return str(url)
-
-
-def _engine_id(home: Home) -> str:
-    """Read the five characters of this engine, or make them at the first start."""
-    path = home.state / "engine.json"
-    try:
-        return str(read_json(path)["engine_id"])
-    except (FileNotFoundError, ConfigError, KeyError, TypeError):
-        engine_id = new_engine_id()
-        home.make_folders()
-        atomic_write_json(path, {"engine_id": engine_id})
-        return engine_id
 
 
 def _tag(name: str) -> str:

@@ -116,6 +116,7 @@ async def test_what_stands_in_the_way_is_told_for_each_account_and_symbol(
         assert codes(unarmed) == ["open", "dry_run"]
         assert Decimal(by_name["real"]["equity_usdt"]) == 100_000
         assert "HTTP 500" in by_name["broken"]["failures"][0]
+        assert {row["brake"] for row in told["accounts"]} == {"run"}  # one symbol's is told there
         assert [by_name[name]["failures"] for name in ("main", "real")] == [[], []]
         unread = [row for row in told["symbols"] if row["account"] == "broken"]
         assert {row["held_lots"] for row in unread} <= {None}

@@ -152,6 +152,48 @@ async def test_one_account_is_planned_alone_and_an_unknown_one_is_refused(
         assert "there are: main, second" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        pytest.param({}, "waits for the paper exchange to start", id="no-paper-exchange"),
+        pytest.param({"base_url": "http://127.0.0.1:9/bybit"}, "127.0.0.1:9", id="no-venue"),
+        pytest.param(
+            {"api_secret": "", "base_url": "http://127.0.0.1:9"}, "api_secret", id="no-key"
+        ),
+    ],
+)
+def test_an_account_that_cannot_be_asked_is_told_and_is_exit_code_5(
+    changes: dict[str, str], words: str, tmp_path: Path, capsys: Screen
+) -> None:
+    row = {"name": "one", "exchange": "bybit", "api_key": "k", "api_secret": "s", **changes}
+    content = orjson.dumps({"accounts": [{**row, "environment": "paper"}]})
+    (tmp_path / "credentials.json").write_bytes(content)
+    before = tree(tmp_path)
+    code = run(["plan"])
+    said = capsys.readouterr()
+
+    assert code == 5
+    assert words in said.err
+    assert "Nothing is held" not in said.out
+    assert tree(tmp_path) == before
+
+
+async def test_a_pass_that_breaks_off_is_told_as_a_failure_of_its_account(
+    tmp_path: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage(tmp_path) as here:
+        await here.alert("long", "2/100")
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError("a defect")
+
+        monkeypatch.setattr("core.lanes.account_pass.AccountPass._freeze", broken)
+        code, told = await untouched(here, capsys, "plan")
+
+        assert code == 5
+        assert told["accounts"][0]["failures"] == ["its pass failed: ZeroDivisionError: a defect"]
+
+
 def test_a_single_cycle_does_not_run_beside_an_engine_and_names_it(
     tmp_path: Path, capsys: Screen
 ) -> None:

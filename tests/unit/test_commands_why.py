@@ -321,6 +321,7 @@ def test_the_json_has_the_same_keys_whatever_is_known(house: Home, capsys: Scree
         == {
             *("symbol", "is_configured", "leverage", "signals", "exposure"),
             *("exposure_without_simulated", "unmapped", "engine", "accounts", "alerts"),
+            "chains",
         }
     )
     assert set(full["engine"]) == {"is_running", "seen_s"}

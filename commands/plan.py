@@ -1,0 +1,92 @@
+"""`trade-engine plan`: what the engine would do now, and why; writes nothing, sends nothing."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from core.home import Home
+from core.process.exit_codes import ExitCode
+from core.process.logs import redact
+from core.store import to_json
+
+
+def command(
+    account: Annotated[str | None, typer.Option("--account", help="One account only.")] = None,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="One symbol only.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit code 6 when something is off its target.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show what the engine would do now, and why; also beside a live engine.
+
+    It reads exchanges and files; it writes and sends nothing.
+
+    Exit code 5: an account could not be read. Example: ./trade-engine plan --symbol BTCUSDT
+    """
+    told = rehearse(Home.from_environment(), kind="plan", account=account, symbol=symbol)
+    tell(told, as_json=as_json)
+    finish(told, checks=check)
+
+
+def rehearse(
+    home: Home, *, kind: str, account: str | None = None, symbol: str | None = None
+) -> dict[str, Any]:
+    """Rehearse one cycle and give its rows.
+
+    Raises RefusedError for an account that is not there, ConfigError without a configuration.
+    """
+    from commands.plan_rows import document  # noqa: PLC0415 - loads what calls ccxt
+    from commands.rehearsal import Rehearsal  # noqa: PLC0415
+    from commands.single_cycle import run_cycle  # noqa: PLC0415
+
+    world = Rehearsal(home, account=account)
+    if account is not None:
+        refuse_unknown(account, [row.name for row in world.settings().read().accounts])
+    with quiet():
+        cycle = asyncio.run(run_cycle(world))
+    return document(cycle, kind=kind, symbol=None if symbol is None else symbol.strip().upper())
+
+
+def tell(told: dict[str, Any], *, as_json: bool) -> None:
+    """Print a cycle for a person or a program."""
+    if as_json:
+        typer.echo(redact(to_json(told).decode()))
+        return
+    from commands.plan_view import show  # noqa: PLC0415 - programs that ask for JSON need none
+
+    show(told)
+
+
+def finish(told: dict[str, Any], *, checks: bool) -> None:
+    """End in the exit code of a cycle: 5 a failed account, 6 (if it `checks`) something off."""
+    from commands.plan_rows import has_failed, is_off_target  # noqa: PLC0415
+
+    if has_failed(told):
+        raise typer.Exit(ExitCode.PARTLY_FAILED)
+    if checks and is_off_target(told):
+        raise typer.Exit(ExitCode.DRIFT)
+
+
+def refuse_unknown(account: str, names: list[str]) -> None:
+    """Refuse a name that no account bears. Raises RefusedError."""
+    from commands.refusal import RefusedError  # noqa: PLC0415
+
+    if account not in names:
+        there_are = ", ".join(names) or "none"
+        raise RefusedError(f"no account is named {account}; there are: {there_are}")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep log lines off the terminal: what matters of them is in the table."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
