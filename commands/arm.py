@@ -10,6 +10,8 @@ from core.control.file import arm
 from core.home import Home
 from core.settings import AccountConfig, load_settings
 
+EXAMPLE = "./trade-engine arm main"
+
 
 def command(
     account: Annotated[str, typer.Argument(help="The account's name in credentials.json.")],

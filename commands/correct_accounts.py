@@ -5,6 +5,7 @@ shows them, asks, lifts the holds (or closes what is foreign), waits, and looks 
 """
 
 import asyncio
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
@@ -62,17 +63,7 @@ def command(  # noqa: PLR0913 - one option each
             typer.echo("After it:")
             _show(found.rows, found.failures)
     if as_json:
-        rows = [
-            {
-                "account": r.account,
-                "symbol": r.symbol,
-                "held_lots": r.held,
-                "target_lots": r.target,
-                "what": r.what,
-                "remedy": r.remedy,
-            }
-            for r in found.rows
-        ]
+        rows = [asdict(row) for row in found.rows]
         typer.echo(to_json({"differences": rows, "failures": list(found.failures)}))
     if found.failures:
         raise typer.Exit(ExitCode.PARTLY_FAILED)
@@ -101,8 +92,8 @@ def _show(rows: tuple["Difference", ...], failures: tuple[str, ...]) -> None:
                 (
                     r.account,
                     r.symbol,
-                    r.held or "unknown",
-                    r.target or "none",
+                    r.held_lots or "unknown",
+                    r.target_lots or "none",
                     r.what,
                     r.remedy or "nothing",
                 )

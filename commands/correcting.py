@@ -42,8 +42,8 @@ class Difference:
 
     account: str
     symbol: str
-    held: str | None  # signed lots
-    target: str | None
+    held_lots: str | None  # signed
+    target_lots: str | None
     what: str
     remedy: str = ""
 
@@ -77,8 +77,8 @@ def _differences(rows: Sequence[Mapping[str, Any]], wish: Wish) -> Iterator[Diff
             yield Difference(
                 account=row["account"],
                 symbol=row["symbol"],
-                held=row["held_lots"],
-                target=row["target_lots"],
+                held_lots=row["held_lots"],
+                target_lots=row["target_lots"],
                 what=what,
                 remedy=remedy,
             )

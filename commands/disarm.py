@@ -10,6 +10,8 @@ from core.control.file import disarm, read_control
 from core.errors import ConfigError
 from core.home import Home
 
+EXAMPLE = "./trade-engine disarm main"
+
 
 def command(
     account: Annotated[str, typer.Argument(help="The account's name in credentials.json.")],

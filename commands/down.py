@@ -16,6 +16,7 @@ from core.home import Home
 from core.process.identity import send_signal
 from core.process.lease import KILL_TIMEOUT_S, Holder
 
+EXAMPLE: Final = "./trade-engine down"
 POLL_S: Final = 0.05
 
 

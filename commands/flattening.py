@@ -1,7 +1,7 @@
 """Waits until a flatten is done, then reads from the exchange what is left.
 
-Flat is an account that the engine saw flat and that reads flat again; a read that failed is never
-flat. Sends nothing itself.
+Flat is an account that the engine saw flat and that reads flat again, with no order of ours at rest
+that could still open something; a read that failed is never flat. Sends nothing itself.
 """
 
 import asyncio
@@ -12,15 +12,19 @@ from decimal import Decimal
 from typing import Any, Final
 
 from commands.engine_at_hand import AtHand, engine_at_hand
+from commands.engine_world import known_engine_id
+from commands.flattening_look import Seen, look
 from commands.opened_accounts import open_venues
 from commands.position_reading import OpenAccount
 from core.control import Scope
-from core.errors import ConfigError, TradeEngineError
+from core.errors import ConfigError
 from core.home import Home
+from core.model import ZERO
 from core.settings import Settings, load_settings
 
 READ_AGAIN_WITHIN_S: Final = 12.0  # a read may show a fill this late
 READ_AGAIN_S: Final = 1.0
+UNSEEN_S: Final = 3.0  # an account that the engine did not see flat is read again for so long
 NEVER: Final = ("parked", "busy", "unconfigured")  # such an account is not traded at all
 GIVE_UP_S: Final = 15.0  # an account in such a state may still be on its way
 
@@ -50,6 +54,16 @@ class Outcome:
         return not self.left
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the engine saw: accounts that it says are flat, and its word on each."""
+
+    scope: Scope
+    done: set[str]
+    said: Mapping[str, Mapping[str, Any]]
+    patience_s: float  # for an account that is not done
+
+
 async def flatten_and_look(home: Home, scope: Scope, flatten_id: str, *, wait_s: float) -> Outcome:
     """Wait for the engine to be done with a flatten, then look at the exchange."""
     try:
@@ -64,7 +78,8 @@ async def flatten_and_look(home: Home, scope: Scope, flatten_id: str, *, wait_s:
         async with engine_at_hand(home, scope) as engine:
             done = await _wait(engine, scope, flatten_id, set(names), wait_s=wait_s)
             said = {str(row["name"]): row for row in engine.accounts(scope)}
-            left, notes = await _look(home, settings, scope, names, done, said)
+            seen = Seen(scope=scope, done=done, said=said, patience_s=min(wait_s, UNSEEN_S))
+            left, notes = await _look(home, settings, names, seen)
             goes_on = not engine.is_ours
     finally:
         logging.disable(logging.NOTSET)
@@ -101,20 +116,20 @@ def _is_lost(row: Mapping[str, Any], waited_s: float) -> bool:
 
 
 async def _look(
-    home: Home,
-    settings: Settings,
-    scope: Scope,
-    names: Sequence[str],
-    done: set[str],
-    said: Mapping[str, Mapping[str, Any]],
+    home: Home, settings: Settings, names: Sequence[str], seen: Seen
 ) -> tuple[list[Left], list[str]]:
     chosen = replace(settings, accounts=tuple(a for a in settings.accounts if a.name in names))
+    engine_id = known_engine_id(home)
     async with open_venues(home, chosen) as (opened, failed):
-        found = await asyncio.gather(*(_of_account(one, scope, done, said) for one in opened))
+        found = await asyncio.gather(
+            *(_of_account(one, scope, engine_id, done, said) for one in opened)
+        )
     unopened = [
-        Left(account=str(row["account"]), symbol=scope.symbol or "", lots=None, why=row["error"])
+        Left(
+            account=str(row["account"]), symbol=seen.scope.symbol or "", lots=None, why=row["error"]
+        )
         for row in failed
-        if row["account"] not in done
+        if row["account"] not in seen.done
     ]
     notes = [note for _, account_notes in found for note in account_notes]
     return [*(row for rows, _ in found for row in rows), *unopened], notes
@@ -123,41 +138,70 @@ async def _look(
 async def _of_account(
     one: OpenAccount,
     scope: Scope,
+    engine_id: str | None,
     done: set[str],
     said: Mapping[str, Mapping[str, Any]],
 ) -> tuple[list[Left], list[str]]:
     """Read an account until it shows what the engine saw, or time is up."""
     name = one.account.name
+    is_done = name in done
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + (READ_AGAIN_WITHIN_S if name in done else 3 * READ_AGAIN_S)
+    deadline = loop.time() + (READ_AGAIN_WITHIN_S if is_done else 3 * READ_AGAIN_S)
     while True:
-        rows, error = await _held(one, scope)
-        if (not error and not rows) or loop.time() >= deadline:
+        seen = await look(one, scope, engine_id, is_seen_flat=is_done)
+        if seen.is_flat or loop.time() >= deadline:
             break
         await asyncio.sleep(READ_AGAIN_S)
-    if error and name in done:
-        return [], [f"{name}: the engine saw it flat; it could not be read once more: {error}"]
-    if error:
-        return [_unknown(name, scope, f"it could not be read: {error}", said)], []
-    left = [
-        Left(account=name, symbol=s, lots=lots, why=_why(said.get(name), s, name in done))
-        for s, lots in rows.items()
+    resting = _resting(seen)
+    left, notes = _held(name, seen, resting, scope, is_done=is_done, said=said)
+    named = {row.symbol for row in left}
+    left += [
+        Left(account=name, symbol=symbol, lots=None if seen.error else ZERO, why=text)
+        for symbol, text in resting.items()
+        if symbol not in named
     ]
-    if not left and name not in done:
-        return [], [f"{name}: nothing is held there; {_standing(said.get(name))}"]
-    return left, []
+    if seen.orders_error and (is_done or not seen.error):
+        why = f"whether an order of ours rests there could not be read: {seen.orders_error}"
+        left.append(Left(account=name, symbol=scope.symbol or "", lots=None, why=why))
+    if not left and not is_done:
+        notes = [f"{name}: nothing is held there; {_standing(said.get(name))}"]
+    return left, notes
 
 
-async def _held(one: OpenAccount, scope: Scope) -> tuple[dict[str, Decimal | None], str]:
-    """Give what is held in a scope by symbol, None = unreadable; or why it could not be read."""
-    try:
-        await one.venue.connect()
-        read = await one.venue.fetch_positions()
-    except TradeEngineError as error:
-        return {}, str(error)
-    held: dict[str, Decimal | None] = dict.fromkeys(read.unreadable)
-    held |= {s: row.size_lots for s, row in read.positions.items() if row.size_lots}
-    return {s: lots for s, lots in held.items() if scope.symbol in (None, s)}, ""
+def _resting(seen: Seen) -> dict[str, str]:
+    """Say by symbol which orders of ours may still be filled."""
+    texts: dict[str, str] = {}
+    for order in seen.resting:
+        lots = order.size_lots - order.filled_lots
+        text = f"an order of ours rests there: {lots:+f} lots ({order.client_id})"
+        texts[order.symbol] = "; ".join(filter(None, (texts.get(order.symbol), text)))
+    return texts
+
+
+def _held(  # noqa: PLR0913 - two looks, the engine's and ours
+    name: str,
+    seen: Seen,
+    resting: Mapping[str, str],
+    scope: Scope,
+    *,
+    is_done: bool,
+    said: Mapping[str, Mapping[str, Any]],
+) -> tuple[list[Left], list[str]]:
+    """Say what is held, or that nobody knows."""
+    if seen.error and is_done:
+        return [], [f"{name}: the engine saw it flat; it could not be read once more: {seen.error}"]
+    if seen.error:
+        return [_unknown(name, scope, f"it could not be read: {seen.error}", said)], []
+    whys = {s: _why(said.get(name), s, is_done) for s, _ in seen.held}
+    return [
+        Left(
+            account=name,
+            symbol=symbol,
+            lots=lots,
+            why="; ".join(filter(None, (whys[symbol], resting.get(symbol)))),
+        )
+        for symbol, lots in seen.held
+    ], []
 
 
 def _unknown(name: str, scope: Scope, error: str, said: Mapping[str, Mapping[str, Any]]) -> Left:

@@ -14,6 +14,7 @@ import typer
 from commands.pm2 import OUR_NAMES
 from core.home import Home
 
+EXAMPLE: Final = "./trade-engine logs trade-engine --lines 50 --no-follow"
 POLL_S: Final = 0.3
 TAIL_BYTES: Final = 262_144
 """Read from the end of each file at most."""

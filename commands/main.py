@@ -5,10 +5,11 @@ A command is a file here with a function `command` (typer options as its paramet
 """
 
 import importlib
+import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import typer
 
@@ -19,6 +20,8 @@ from core.process.logs import redact
 RUN: Final = "Run"
 READ: Final = "Read"
 BRAKES: Final = "Brakes"
+MARK: Final = "Example: "
+"""Before the command line that each help ends with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +39,39 @@ COMMANDS: Final = {
     "restart": Entry("restart", "Restart all services, or one.", RUN),
     "ps": Entry("ps", "Show the services under PM2.", RUN),
     "logs": Entry("logs", "Show or follow the services' logs.", RUN),
+    "config": Entry("config", "Ask for accounts, mapping and weights; check the files.", RUN),
     "test": Entry("test", "Run linters, types, import contracts and all tests.", RUN),
+    "hello": Entry("hello", "Say hello: versions and the home folder.", READ),
     "version": Entry("version", "Print the versions of what runs here.", READ),
     "status": Entry("status", "Show how the engine stands.", READ),
     "positions": Entry("positions", "Show what is held and wanted, read from the exchange.", READ),
     "signals": Entry("signals", "Show the newest signal of each source and symbol.", READ),
     "why": Entry("why", "Show why a symbol is held as it is.", READ),
+    "plan": Entry("plan", "Show what the engine would do now, and why; sends nothing.", READ),
+    "start": Entry("start", "Run the engine in the foreground, or one cycle of it.", RUN),
+    "check": Entry("check", "Check keys, rights, markets, sources and services.", READ),
+    "check-wallet": Entry("check", "The same as check.", READ),
+    "check-universe": Entry("check", "The same as check.", READ),
     "send-signal": Entry(
         "send_signal", "Post an alert to the receiver, as TradingView would.", RUN
     ),
+    "webhook": Entry("webhook", "Show what to enter at TradingView; try an alert out.", READ),
+    "send-log-message": Entry(
+        "send_log_message", "Send a test message to each notification channel.", RUN
+    ),
+    "doctor": Entry("doctor", "Look at this machine; bundle what a helper needs.", READ),
+    "console": Entry("console", "Open Python with everything at hand, read-only.", READ),
     "pause": Entry("pause", "Allow reductions only.", BRAKES),
     "resume": Entry("resume", "Lift a pause, a halt or a stop of the engine's own.", BRAKES),
     "halt": Entry("halt", "Send nothing at all.", BRAKES),
     "flatten": Entry("flatten", "Cancel our orders, reduce everything to zero, then halt.", BRAKES),
+    "block": Entry("block", "Let a symbol only be reduced.", BRAKES),
+    "unblock": Entry("unblock", "Lift the block of a symbol.", BRAKES),
+    "correct-accounts": Entry(
+        "correct_accounts", "Bring positions that are held back to their targets.", BRAKES
+    ),
+    "repair": Entry("repair", "Settle orders whose end nobody knows.", RUN),
+    "test-trade": Entry("test_trade", "Open and close the smallest position, to prove it.", RUN),
     "arm": Entry("arm", "Let the engine trade a live account.", BRAKES),
     "disarm": Entry("disarm", "Put a live account back to dry-run.", BRAKES),
 }
@@ -59,6 +82,7 @@ def build(wanted: str | None) -> typer.Typer:
     line = typer.Typer(
         name="trade-engine",
         help="Weighs trading signals into one target per symbol; makes your accounts hold it.",
+        epilog=f"{MARK}./trade-engine up",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -77,11 +101,27 @@ def build(wanted: str | None) -> typer.Typer:
         if isinstance(group := getattr(module, "app", None), typer.Typer):
             line.add_typer(group, name=name, help=entry.help, rich_help_panel=entry.panel)
         else:
-            settings = getattr(module, "CONTEXT_SETTINGS", None)
-            line.command(name, rich_help_panel=entry.panel, context_settings=settings)(
-                module.command
-            )
+            _add(line, name, entry, module)
     return line
+
+
+def _add(line: typer.Typer, name: str, entry: Entry, module: Any) -> None:  # noqa: ANN401
+    told, example = help_of(module)
+    words = example.split(" ")
+    line.command(
+        name,
+        help=told,
+        epilog=" ".join([*words[:2], name, *words[3:]]),  # an alias's own example
+        rich_help_panel=entry.panel,
+        context_settings=getattr(module, "CONTEXT_SETTINGS", None),
+    )(module.command)
+
+
+def help_of(module: Any) -> tuple[str, str]:  # noqa: ANN401 - a command's module
+    """Give what a command says of itself, and its example: `EXAMPLE`, else the docstring's end."""
+    told, _, last = (inspect.getdoc(module.command) or "").partition(MARK)
+    example = str(getattr(module, "EXAMPLE", last)).removeprefix(MARK)
+    return told.strip(), f"{MARK}{example.strip()}" if example else ""
 
 
 def run(arguments: Sequence[str]) -> int:

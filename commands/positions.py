@@ -17,6 +17,7 @@ from core.settings import Settings, load_settings
 from core.status import read_status
 from core.store import read_json, to_json
 
+EXAMPLE: Final = "./trade-engine positions --cached"
 COLUMNS: Final = {
     "account": "account",
     "symbol": "symbol",

@@ -11,6 +11,8 @@ from commands.readiness import Standing, living_holder, standings
 from commands.tables import print_table
 from core.home import Home
 
+EXAMPLE = "./trade-engine ps --json"
+
 
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,

@@ -8,6 +8,8 @@ from commands.pm2 import Pm2
 from commands.readiness import wait_until_ready
 from core.home import Home
 
+EXAMPLE = "./trade-engine restart trade-engine"
+
 
 def command(
     name: Annotated[str | None, typer.Argument(help="One service; all when left out.")] = None,

@@ -14,6 +14,7 @@ from core.process.logs import register_secret
 from core.process.service_status import read_status
 from core.settings import SettingsReader
 
+EXAMPLE: Final = "./trade-engine send-signal --symbol BTCUSDT --direction long --size 10%"
 RECEIVER: Final = "tradingview-endpoint"
 TIMEOUT_S: Final = 10
 DONE: Final = 200

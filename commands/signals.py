@@ -12,6 +12,7 @@ from core.process.exit_codes import ExitCode
 from core.source_reader import SourceReader
 from core.store import to_json
 
+EXAMPLE: Final = "./trade-engine signals --symbol BTCUSDT"
 TITLES: Final = ("source", "its symbol", "symbol", "depth", "leverage", "price", "received (UTC)")
 
 

@@ -10,6 +10,8 @@ from core.process.exit_codes import ExitCode
 from core.status import read_status
 from core.store import to_json
 
+EXAMPLE = "./trade-engine status --json"
+
 
 def command(
     as_json: Annotated[

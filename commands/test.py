@@ -13,6 +13,7 @@ import typer
 
 from core.home import CHECKOUT
 
+EXAMPLE: Final = "./trade-engine test tests/unit -k planner"
 CONTEXT_SETTINGS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 CHECKS: Final = (
     ("ruff", "check", "."),

@@ -21,6 +21,7 @@ from core.home import Home
 from core.process.lease import Lease, try_lock
 from core.settings import load_settings
 
+EXAMPLE: Final = "./trade-engine up"
 PATIENCE_S: Final = 120
 """Seconds to wait for another `up` of the same home."""
 

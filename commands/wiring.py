@@ -91,6 +91,7 @@ class Engine:
             self.wall,
             self.events,
         )
+        self.manager.lifted_at_ms = self._lifted_at_ms
         self.executor = TradeExecutor(
             home,
             settings=self.reader,
@@ -195,12 +196,11 @@ class Engine:
         )
         return Lane(desk, process=self.executor.process_account, on_report=self.executor.reported)
 
+    def _lifted_at_ms(self, symbol: str) -> int | None:
+        return self.control.read().scope_resumed_at_ms(Scope(symbol=symbol))
+
     def _resumed_at_ms(self, account: str | None) -> int | None:
-        control = self.control.read()
-        if account is not None:
-            return control.resumed_at_ms(account)
-        times = [row.when_ms for row in control.resumed if row.scope == EVERYTHING]
-        return max(times, default=None)
+        return self.control.read().scope_resumed_at_ms(Scope(account=account))
 
     def _strangers_since_ms(self, account: str) -> int:
         """Older orders of other engines are history: before our start, or before a resume."""

@@ -27,7 +27,7 @@ WHAT_NOW: Final = (
 )
 STILL_COUNTS: Final = (
     "Note: a mapping that is gone switches nothing off. The last signal of {names} goes on "
-    "counting for {targets}: give the source a weight of 0 there, or map it elsewhere."
+    "counting for {targets} until you let it go: once this is saved, ./trade-engine resume {first}"
 )
 
 
@@ -109,7 +109,8 @@ def what_still_counts(before: AssetMapping, after: AssetMapping) -> str:
     gone = lost(before, after)
     names = ", ".join(f"{source} {symbol}" for source, symbol, _ in gone)
     targets = ", ".join(dict.fromkeys(target for _, _, target in gone))
-    return STILL_COUNTS.format(names=names, targets=targets) if gone else ""
+    first = next(iter(target for _, _, target in gone), "")
+    return STILL_COUNTS.format(names=names, targets=targets, first=first) if gone else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

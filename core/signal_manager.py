@@ -4,10 +4,11 @@ A source whose files or mapping vanished keeps its last known value (A7): absent
 Reads new bytes of the journals only; sends nothing and knows no account's targets.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from core.errors import ConfigError
 from core.events import Events
@@ -17,6 +18,7 @@ from core.ports import Clock, SignalSource
 from core.settings import Settings
 from core.store import atomic_write_json, read_json
 
+GONE: Final = "/moved"  # at the end of the id of a word that counts no more
 Known = dict[str, dict[str, dict[str, Contribution]]]
 """Last known contributions by source, source symbol and our symbol."""
 
@@ -32,7 +34,11 @@ class SignalManager:
         self._sources = sources
         self._clock = clock
         self._events = events
+        self.lifted_at_ms: Callable[[str], int | None] = lambda _symbol: None
+        """When a person last resumed a symbol on all accounts, by our name of it."""
+        self._missing_since_ms: dict[tuple[str, str, str], int] = {}
         self._known = self._load_known()
+        self._stored_missing_ms = dict(self._missing_since_ms)
         self._depths = _load_depths(self._depths_file)
         self._newest: Mapping[str, Mapping[str, Signal] | None] = {}
         self.previous_signals: Mapping[str, Mapping[str, Signal]] = {}
@@ -122,27 +128,16 @@ class SignalManager:
         for source_symbol, by_symbol in known.items():
             for symbol, last in by_symbol.items():
                 if (source_symbol, symbol) not in fresh:
-                    found.append(self._vanished(last, mapping.get(source_symbol)))
+                    is_let_go = newest is not None and self._is_let_go(last)
+                    mapped_to = mapping.get(source_symbol)
+                    found.append(_vanished(last, mapped_to, is_let_go=is_let_go))
         return found
 
-    def _vanished(self, last: Contribution, mapped_to: str | None) -> Contribution:
-        """Hold what is missing; a source symbol that a person mapped elsewhere speaks there now."""
-        is_moved = mapped_to is not None and mapped_to != last.symbol
-        return Contribution(
-            source=last.source,
-            source_symbol=last.source_symbol,
-            symbol=last.symbol,
-            depth=ZERO if is_moved else last.depth,
-            leverage=last.leverage,
-            signal_id=f"{last.signal_id.removesuffix('/moved')}/moved"
-            if is_moved
-            else last.signal_id,
-            received_at_ms=last.received_at_ms,
-            confirmed_at_ms=last.confirmed_at_ms,
-            is_level=last.is_level,
-            is_last_known=not is_moved,
-            is_simulated=last.is_simulated,
-        )
+    def _is_let_go(self, last: Contribution) -> bool:
+        """Tell whether a person resumed the symbol after its mapping was seen to be missing."""
+        since_ms = self._missing_since_ms.get((last.source, last.source_symbol, last.symbol))
+        lifted_ms = self.lifted_at_ms(last.symbol)
+        return since_ms is not None and lifted_ms is not None and lifted_ms >= since_ms
 
     def _tell_lost(self, source: str, *, is_lost: bool) -> None:
         key = f"source_lost/{source}"
@@ -157,13 +152,15 @@ class SignalManager:
 
     def _tell_missing(self, source: str, found: Sequence[Contribution]) -> None:
         missing = sorted(c.source_symbol for c in found if c.is_last_known)
+        symbols = sorted({c.symbol for c in found if c.is_last_known})
         key = f"last_known/{source}"
         if not missing:
             self._events.clear(key)
             return
         text = (
             f"{source}: the mapping or the files of {', '.join(missing)} are missing; the last "
-            "known targets are held (asset_mapping_config.json; send flat to close)"
+            "known targets are held: put them back (asset_mapping_config.json), or let a removed "
+            f"mapping go: {', '.join(f'./trade-engine resume {symbol}' for symbol in symbols)}"
         )
         self._events.alert(key, text)
 
@@ -175,22 +172,33 @@ class SignalManager:
         for said in found:
             rows = known.setdefault(said.source, {}).setdefault(said.source_symbol, {})
             rows[said.symbol] = said
+            self._note_missing(said)
         for source, before in self._known.items():
             known.setdefault(source, before)  # a source that is not enabled any more
-        if _encode(known) == _encode(self._known):
+        encoded = _encode(known, self._missing_since_ms)
+        if encoded == _encode(self._known, self._stored_missing_ms):
             return
-        self._known = known
+        self._known, self._stored_missing_ms = known, dict(self._missing_since_ms)
         try:
-            atomic_write_json(self._contributions_file, _encode(known))
+            atomic_write_json(self._contributions_file, encoded)
         except OSError as error:
             text = f"state/contributions.json: {error}"
             self._events.alert("disk/contributions", text, severity="error")
         else:
             self._events.clear("disk/contributions")
 
+    def _note_missing(self, said: Contribution) -> None:
+        key = (said.source, said.source_symbol, said.symbol)
+        if said.is_last_known:
+            self._missing_since_ms.setdefault(key, self._clock.now_ms())
+        elif not said.signal_id.endswith(GONE):
+            self._missing_since_ms.pop(key, None)
+
     def _load_known(self) -> Known:
         try:
-            return _decode(read_json(self._contributions_file))
+            document = read_json(self._contributions_file)
+            known = _decode(document)
+            self._missing_since_ms = _missing(document)
         except FileNotFoundError:
             return {}
         except (ConfigError, AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
@@ -200,9 +208,19 @@ class SignalManager:
                 "told from one that never spoke",
             )
             return {}
+        return known
 
 
-def _encode(known: Known) -> dict[str, Any]:
+def _vanished(last: Contribution, mapped_to: str | None, *, is_let_go: bool) -> Contribution:
+    """Hold what is missing; what a person mapped elsewhere or let go says nothing here now."""
+    is_moved = mapped_to is not None and mapped_to != last.symbol
+    if not is_moved and not (is_let_go and mapped_to is None):
+        return replace(last, is_last_known=True)
+    signal_id = f"{last.signal_id.removesuffix(GONE)}{GONE}"
+    return replace(last, depth=ZERO, signal_id=signal_id, is_last_known=False)
+
+
+def _encode(known: Known, missing_since_ms: Mapping[tuple[str, str, str], int]) -> dict[str, Any]:
     return {
         source: {
             source_symbol: {
@@ -213,6 +231,7 @@ def _encode(known: Known) -> dict[str, Any]:
                     "received_at_ms": c.received_at_ms,
                     "is_level": c.is_level,
                     "is_simulated": c.is_simulated,
+                    "missing_since_ms": missing_since_ms.get((source, source_symbol, symbol)),
                 }
                 for symbol, c in by_symbol.items()
             }
@@ -242,6 +261,17 @@ def _decode(raw: Mapping[str, Any]) -> Known:
             for source_symbol, by_symbol in rows.items()
         }
         for source, rows in raw.items()
+    }
+
+
+def _missing(raw: Mapping[str, Any]) -> dict[tuple[str, str, str], int]:
+    """Since when what is missing is; older files do not say."""
+    return {
+        (source, source_symbol, symbol): int(row["missing_since_ms"])
+        for source, rows in raw.items()
+        for source_symbol, by_symbol in rows.items()
+        for symbol, row in by_symbol.items()
+        if row.get("missing_since_ms") is not None
     }
 
 

@@ -172,6 +172,10 @@ class Control(_Record):
         times = [row.when_ms for row in self.resumed if _names(row.scope, account, symbol)]
         return max(times, default=None)
 
+    def scope_resumed_at_ms(self, scope: Scope) -> int | None:
+        """Tell when exactly this scope was last resumed."""
+        return max((row.when_ms for row in self.resumed if row.scope == scope), default=None)
+
     def is_armed(self, account: AccountConfig) -> bool:
         """Tell whether orders may go to the venue; only live accounts need to be armed."""
         if account.environment != "live":

@@ -149,6 +149,7 @@ class AccountDesk:
             account=self.name,
             symbol=symbol,
             client_id=intent.client_id,
+            filled_lots=format(filled, "f"),
         )
         is_whole = filled == intent.size_lots
         if intent.reduce_only:

@@ -22,6 +22,8 @@ from core.process.service_status import replace_status
 from core.settings import load_settings
 
 BTC = Scope(symbol="BTCUSDT")
+AT_ONCE = ("--wait", "0")
+UNSEEN = 5  # nobody can tell whether it is flat
 ENVIRONMENTS = {"paper-a": "paper", "live-a": "live", "demo-a": "demo"}
 
 
@@ -32,6 +34,7 @@ def account(name: str) -> dict[str, object]:
         "api_key": f"key-of-{name}",
         "api_secret": "secret",
         "environment": ENVIRONMENTS[name],
+        "base_url": "http://127.0.0.1:9",  # nobody listens: what is held there is unknown
     }
 
 
@@ -70,7 +73,7 @@ def mode(home: Home, account_name: str = "paper-a", symbol: str = "BTCUSDT") -> 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("pause", Mode.PAUSE), ("halt", Mode.HALT), ("flatten", Mode.FLATTEN)],
+    [("pause", Mode.PAUSE), ("halt", Mode.HALT)],
 )
 def test_a_brake_holds_for_everything_and_resume_lifts_it(
     home: Home, capsys: pytest.CaptureFixture[str], name: str, expected: Mode
@@ -185,32 +188,32 @@ def test_a_flatten_of_more_than_paper_asks(
     configure(home, "paper-a", name)
 
     assert run(["flatten"]) == 4  # nobody to ask
-    assert run(["flatten", "--account", "paper-a"]) == 0
+    assert run(["flatten", "--account", "paper-a", *AT_ONCE]) == UNSEEN
     terminal("no")
     assert run(["flatten", "--account", name]) == 4
     assert mode(home, name) is Mode.RUN
     terminal("flatten")
-    assert run(["flatten", "--account", name]) == 0
+    assert run(["flatten", "--account", name, *AT_ONCE]) == UNSEEN
     assert mode(home, name) is Mode.FLATTEN
-    assert run(["flatten", "--yes"]) == 0
+    assert run(["flatten", "--yes", *AT_ONCE]) == UNSEEN
 
 
 def test_a_flatten_of_paper_beside_a_disabled_live_account_asks_nothing(home: Home) -> None:
     disabled = {**account("live-a"), "enabled": False}
     home.credentials.write_bytes(orjson.dumps({"accounts": [account("paper-a"), disabled]}))
 
-    assert run(["flatten"]) == 0
+    assert run(["flatten", *AT_ONCE]) == UNSEEN
 
 
 def test_a_flatten_with_broken_settings_asks(home: Home) -> None:
     home.credentials.write_bytes(b"{")
 
     assert run(["flatten"]) == 4
-    assert run(["flatten", "--yes"]) == 0
+    assert run(["flatten", "--yes", *AT_ONCE]) == UNSEEN
 
 
 def test_a_halt_says_which_flatten_goes_on(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["flatten", "BTCUSDT"]) == 0
+    assert run(["flatten", "BTCUSDT", *AT_ONCE]) == UNSEEN
     capsys.readouterr()
     assert run(["halt", "ETHUSDT"]) == 0
     assert "flatten" not in capsys.readouterr().err
@@ -334,78 +337,3 @@ def test_a_person_without_a_name_may_brake_too(home: Home, monkeypatch: pytest.M
 
     assert run(["pause"]) == 0
     assert "somebody" in read_control(home).entries[0].who
-
-
-def test_a_block_holds_while_everything_is_paused_and_resumed(
-    home: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["block", "BTCUSDT", "--why", "delisting"]) == 0
-    run(["pause"])
-    run(["resume"])
-    run(["resume", "BTCUSDT"])
-    assert "Still in force: block of BTCUSDT" in capsys.readouterr().out
-    assert mode(home) is Mode.PAUSE
-    assert mode(home, symbol="ETHUSDT") is Mode.RUN
-    assert run(["unblock", "BTCUSDT"]) == 0
-
-    assert mode(home) is Mode.RUN
-
-
-def test_a_block_of_one_account_is_lifted_for_that_account(
-    home: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(["block", "BTCUSDT"])
-    run(["block", "BTCUSDT", "--account", "paper-a"])
-    assert run(["unblock", "BTCUSDT", "--account", "paper-a"]) == 0
-    assert "Still in force: block of BTCUSDT by" in capsys.readouterr().out
-
-    assert mode(home) is Mode.PAUSE
-    assert run(["unblock", "ETHUSDT"]) == 4
-    assert "./trade-engine unblock BTCUSDT" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", ["pause", "halt", "block"])
-def test_a_brake_with_an_end_lifts_itself(home: Home, command: str) -> None:
-    before_ms = braking.now_ms()
-    assert run([command, "BTCUSDT", "--until", "2h"]) == 0
-    control = read_control(home)
-    end_ms = before_ms + 2 * 3_600_000
-    assert control.mode_for("paper-a", "BTCUSDT", now_ms=end_ms - 1)[0] is not Mode.RUN
-    assert control.mode_for("paper-a", "BTCUSDT", now_ms=end_ms + 60_000) == FREE
-
-
-@pytest.mark.parametrize("span", ["2", "h", "-1h", "1.5h", "0h", "soon", "99999d", "²h"])
-def test_an_end_that_is_no_span_is_refused(
-    home: Home, span: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["pause", "--until", span]) == 2
-    assert "24h" in capsys.readouterr().err
-    assert mode(home) is Mode.RUN
-
-
-def test_a_resume_of_an_account_names_the_stops_that_it_lifts(
-    home: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stops = [
-        {"code": "daily_loss", "text": "lost 6 %", "at_ms": 1, "account": "paper-a"},
-        {"code": "crash_loop", "text": "again", "at_ms": 1, "account": None, "mode": "halt"},
-        {"code": "orders_per_day", "text": "old", "at_ms": 1, "account": "paper-a", "until_ms": 2},
-    ]
-    (home.state / "trips.json").write_bytes(orjson.dumps({"trips": stops}))
-    assert run(["resume", "--account", "paper-a"]) == 0
-    said = capsys.readouterr().out
-    assert "Lifted: daily_loss: lost 6 %" in said
-    assert "old" not in said
-    assert "Still stopped by the engine: crash_loop: again. Lift: ./trade-engine resume" in said
-    assert run(["resume"]) == 0
-
-    assert "Lifted: crash_loop: again" in capsys.readouterr().out
-
-
-def test_a_resume_of_what_nothing_holds_says_so(
-    home: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["resume", "ETHUSDT"]) == 0
-
-    assert "Nothing of exactly this scope was in force." in capsys.readouterr().out
-    assert mode(home) is Mode.RUN

@@ -40,7 +40,12 @@ MADE_CODES = {
     # `_nothing`, whose callers say it; what is told of a target, as its text begins
     "code": set(re.findall(r'f"([a-z_]+): ', (CHECKOUT / "core/targets.py").read_text())),
 }
-OUTCOMES = {"order_ambiguous", "second_engine", "trips_lost", "crash_loop"}  # said elsewhere than in a `Reason`
+OUTCOMES = {
+    "order_ambiguous",
+    "second_engine",
+    "trips_lost",
+    "crash_loop",
+}  # said elsewhere than in a `Reason`
 
 Block = tuple[str, str]
 

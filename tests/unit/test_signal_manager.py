@@ -181,3 +181,43 @@ async def test_what_is_unchanged_is_not_written_again(home: Home, settings: Sett
     before = (home.state / "contributions.json").stat().st_mtime_ns
     manager.collect(settings)
     assert (home.state / "contributions.json").stat().st_mtime_ns == before
+
+
+async def test_a_removed_mapping_is_held_until_a_resume_that_came_after(
+    home: Home, settings: Settings
+) -> None:
+    manager, events = manager_of(home, FakeSource(newest={"BTCUSDT": signal("0.5")}))
+    resumed = {"BTCUSDT": NOW - 1}  # for something else, earlier
+    manager.lifted_at_ms = resumed.get
+    manager.collect(settings)
+    without = mapped_to(settings, {})
+    for _ in range(2):
+        (held,) = manager.collect(without)
+        assert (held.depth, held.is_last_known) == (Decimal("0.5"), True)
+    resumed["BTCUSDT"] = NOW
+    (gone,) = manager.collect(without)
+    assert (gone.depth, gone.is_last_known) == (Decimal(0), False)
+    assert events.standing() == ()
+    again, _ = manager_of(home, FakeSource(newest={"BTCUSDT": signal("0.5")}))
+    again.lifted_at_ms = resumed.get
+    assert again.collect(without) == (gone,)
+    (back,) = again.collect(settings)
+
+    assert (back.depth, back.is_last_known) == (Decimal("0.5"), False)
+    await events.drain()
+
+
+async def test_a_resume_lets_nothing_go_whose_files_are_unreadable(
+    home: Home, settings: Settings
+) -> None:
+    source = FakeSource(newest={"BTCUSDT": signal("0.5")})
+    manager, events = manager_of(home, source)
+    manager.lifted_at_ms = lambda _: NOW + 1_000
+    manager.collect(settings)
+    source.newest = None
+    for at in (settings, mapped_to(settings, {})):
+        for _ in range(2):
+            (held,) = manager.collect(at)
+            assert (held.depth, held.is_last_known) == (Decimal("0.5"), True)
+
+    await events.drain()
