@@ -17,9 +17,12 @@ from core.errors import BusyError, ConfigError, TradeEngineError
 from core.process.exit_codes import ExitCode
 from core.process.logs import redact
 
+SET_UP: Final = "Set up and prove"
 RUN: Final = "Run"
-READ: Final = "Read"
-BRAKES: Final = "Brakes"
+READ: Final = "Look"
+BRAKES: Final = "Stop and allow"
+MEND: Final = "Put right"
+DEVELOP: Final = "Develop"
 MARK: Final = "Example: "
 """Before the command line that each help ends with."""
 
@@ -31,49 +34,50 @@ class Entry:
     module: str
     help: str
     panel: str
+    is_alias: bool = False  # works, and is not in the overview
 
 
 COMMANDS: Final = {
-    "up": Entry("up", "Start everything, wait until it is ready, print its addresses.", RUN),
+    "up": Entry("up", "Start everything, wait until it is ready, print its addresses.", SET_UP),
+    "config": Entry("config", "Ask for accounts, mapping and weights; check the files.", SET_UP),
+    "check": Entry("check", "Check keys, rights, markets, sources and services.", SET_UP),
+    "check-wallet": Entry("check", "The same as check.", SET_UP, is_alias=True),
+    "check-universe": Entry("check", "The same as check.", SET_UP, is_alias=True),
+    "webhook": Entry("webhook", "Show what to enter at TradingView; try an alert out.", SET_UP),
+    "send-signal": Entry(
+        "send_signal", "Post an alert to the receiver, as TradingView would.", SET_UP
+    ),
+    "test-trade": Entry("test_trade", "Open and close the smallest position, to prove it.", SET_UP),
+    "send-log-message": Entry(
+        "send_log_message", "Send a test message to each notification channel.", SET_UP
+    ),
     "down": Entry("down", "Stop everything of this checkout and home.", RUN),
     "restart": Entry("restart", "Restart all services, or one.", RUN),
     "ps": Entry("ps", "Show the services under PM2.", RUN),
     "logs": Entry("logs", "Show or follow the services' logs.", RUN),
-    "config": Entry("config", "Ask for accounts, mapping and weights; check the files.", RUN),
-    "test": Entry("test", "Run linters, types, import contracts and all tests.", RUN),
-    "hello": Entry("hello", "Say hello: versions and the home folder.", READ),
-    "version": Entry("version", "Print the versions of what runs here.", READ),
+    "start": Entry("start", "Run the engine in the foreground, or one cycle of it.", RUN),
     "status": Entry("status", "Show how the engine stands.", READ),
     "positions": Entry("positions", "Show what is held and wanted, read from the exchange.", READ),
     "signals": Entry("signals", "Show the newest signal of each source and symbol.", READ),
     "why": Entry("why", "Show why a symbol is held as it is.", READ),
     "plan": Entry("plan", "Show what the engine would do now, and why; sends nothing.", READ),
-    "start": Entry("start", "Run the engine in the foreground, or one cycle of it.", RUN),
-    "check": Entry("check", "Check keys, rights, markets, sources and services.", READ),
-    "check-wallet": Entry("check", "The same as check.", READ),
-    "check-universe": Entry("check", "The same as check.", READ),
-    "send-signal": Entry(
-        "send_signal", "Post an alert to the receiver, as TradingView would.", RUN
-    ),
-    "webhook": Entry("webhook", "Show what to enter at TradingView; try an alert out.", READ),
-    "send-log-message": Entry(
-        "send_log_message", "Send a test message to each notification channel.", RUN
-    ),
     "doctor": Entry("doctor", "Look at this machine; bundle what a helper needs.", READ),
     "console": Entry("console", "Open Python with everything at hand, read-only.", READ),
+    "version": Entry("version", "Print the versions of what runs here.", READ),
+    "hello": Entry("hello", "Say hello: versions and the home folder.", READ),
     "pause": Entry("pause", "Allow reductions only.", BRAKES),
-    "resume": Entry("resume", "Lift a pause, a halt or a stop of the engine's own.", BRAKES),
     "halt": Entry("halt", "Send nothing at all.", BRAKES),
     "flatten": Entry("flatten", "Cancel our orders, reduce everything to zero, then halt.", BRAKES),
+    "resume": Entry("resume", "Lift a pause, a halt or a stop of the engine's own.", BRAKES),
     "block": Entry("block", "Let a symbol only be reduced.", BRAKES),
     "unblock": Entry("unblock", "Lift the block of a symbol.", BRAKES),
-    "correct-accounts": Entry(
-        "correct_accounts", "Bring positions that are held back to their targets.", BRAKES
-    ),
-    "repair": Entry("repair", "Settle orders whose end nobody knows.", RUN),
-    "test-trade": Entry("test_trade", "Open and close the smallest position, to prove it.", RUN),
     "arm": Entry("arm", "Let the engine trade a live account.", BRAKES),
     "disarm": Entry("disarm", "Put a live account back to dry-run.", BRAKES),
+    "correct-accounts": Entry(
+        "correct_accounts", "Bring positions that are held back to their targets.", MEND
+    ),
+    "repair": Entry("repair", "Settle orders whose end nobody knows.", MEND),
+    "test": Entry("test", "Run linters, types, import contracts and all tests.", DEVELOP),
 }
 
 
@@ -95,7 +99,9 @@ def build(wanted: str | None) -> typer.Typer:
 
     for name, entry in COMMANDS.items():
         if name != wanted:
-            line.command(name, help=entry.help, rich_help_panel=entry.panel)(_not_loaded)
+            line.command(name, help=entry.help, rich_help_panel=entry.panel, hidden=entry.is_alias)(
+                _not_loaded
+            )
             continue
         module = importlib.import_module(f"commands.{entry.module}")
         if isinstance(group := getattr(module, "app", None), typer.Typer):
