@@ -13,6 +13,7 @@ from commands.braking import (
     end_of,
     now_ms,
     person,
+    refuse_softer,
     scope_of,
     tell,
 )
@@ -20,6 +21,7 @@ from commands.braking import command_for as line_for
 from core.clock import utc_minute
 from core.control.file import block
 from core.home import Home
+from core.model import Mode
 
 EXAMPLE: Final = "./trade-engine block BTCUSDT --until 24h"
 
@@ -35,6 +37,7 @@ def command(
     home = Home.from_environment()
     scope = scope_of(home, symbol, account, is_sure=yes)
     until_ms = end_of(until, now_ms())
+    refuse_softer(home, scope, Mode.PAUSE, until_ms, is_block=True)
     decide(
         home,
         lambda: block(home, scope, who=person(), why=why, now_ms=now_ms(), until_ms=until_ms),

@@ -10,14 +10,17 @@ import typer
 
 from commands.refusal import RefusedError
 from core.control import Control, Scope
+from core.control.file import read_control
 from core.errors import ConfigError, TradeEngineError
 from core.home import Home
+from core.model import Mode
 from core.nudge import send_nudge
 from core.settings import Settings, load_settings
 from core.status import read_status
 
 SPANS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 MOST: Final = 10_000
+HARDNESS: Final = {Mode.RUN: 0, Mode.PAUSE: 1, Mode.HALT: 2, Mode.FLATTEN: 3}
 
 SymbolArgument = Annotated[str | None, typer.Argument(help="One symbol; without it, all of them.")]
 AccountOption = Annotated[str | None, typer.Option("--account", help="One account only.")]
@@ -80,6 +83,30 @@ def end_of(span: str, now_ms: int) -> int | None:
     if unit_ms is None or not (count.isascii() and count.isdigit()) or not 0 < int(count) <= MOST:
         raise typer.BadParameter(f"--until must be a span such as 30m, 24h or 7d, was {span}")
     return now_ms + int(count) * unit_ms
+
+
+def refuse_softer(
+    home: Home, scope: Scope, mode: Mode, until_ms: int | None, *, is_block: bool = False
+) -> None:
+    """Refuse to put a softer or shorter decision in place of one for exactly this scope.
+
+    Raises RefusedError: it would look like a brake and loosen one.
+    """
+    try:
+        control = read_control(home)
+    except (ConfigError, OSError):
+        return  # damaged: it is written anew, everything paused
+    rows = control.blocks if is_block else control.entries
+    before = next((r for r in rows if r.scope == scope and not r.is_over(now_ms())), None)
+    if before is None:
+        return
+    ends_earlier = until_ms is not None and (before.until_ms is None or until_ms < before.until_ms)
+    if HARDNESS[before.mode] > HARDNESS[mode] or (before.mode is mode and ends_earlier):
+        reason = before.block_reason if is_block else before.reason
+        lift = command_for("unblock" if is_block else "resume", scope)
+        raise RefusedError(f"{reason} is in force, and stricter: it stays. To lift it: {lift}")
+    if before.mode is not mode:
+        typer.echo(f"It takes the place of: {before.reason}", err=True)
 
 
 def ask(question: str, *, expected: str, is_sure: bool) -> None:

@@ -57,7 +57,7 @@ def command(  # noqa: PLR0913 - one option each
     due = [row for row in found.rows if row.remedy]
     if not dry_run and due:
         _ask(home, Scope(account=account), is_sure=yes)
-        asyncio.run(correct(home, wish, due, wait_s=wait_s))
+        asyncio.run(correct(home, due, wait_s=wait_s))
         found = differences(home, wish)
         if not as_json:
             typer.echo("After it:")

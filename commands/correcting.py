@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from commands.braking import decide, now_ms, person
-from commands.engine_at_hand import AtHand, engine_at_hand
+from commands.engine_at_hand import AtHand, ended_by_signals, engine_at_hand
 from commands.plan import quiet, rehearse
-from core.control import Scope
-from core.control.file import resume, set_mode
+from core.control import Control, Scope
+from core.control.file import lift_holds, read_control, resume, set_mode
 from core.home import Home
 from core.ledger import HoldKind
 from core.model import Mode
@@ -67,12 +67,19 @@ def differences(home: Home, wish: Wish) -> Found:
     failures = tuple(
         f"{row['account']}: {failure}" for row in told["accounts"] for failure in row["failures"]
     )
-    return Found(rows=tuple(_differences(told["symbols"], wish)), failures=failures)
+    control = read_control(home)
+    rows = tuple(_differences(told["symbols"], wish, control, now_ms()))
+    return Found(rows=rows, failures=failures)
 
 
-def _differences(rows: Sequence[Mapping[str, Any]], wish: Wish) -> Iterator[Difference]:
+def _differences(
+    rows: Sequence[Mapping[str, Any]], wish: Wish, control: Control, at_ms: int
+) -> Iterator[Difference]:
     for row in rows:
         what, remedy = _judged(row, wish)
+        mode, reason = control.mode_for(row["account"], row["symbol"], now_ms=at_ms)
+        if what and mode is not Mode.RUN:  # what people decided is not ours to undo
+            what, remedy = f"{what}; {reason}", ""
         if what:
             yield Difference(
                 account=row["account"],
@@ -99,22 +106,29 @@ def _judged(row: Mapping[str, Any], wish: Wish) -> tuple[str, str]:
     return "", ""
 
 
-async def correct(home: Home, wish: Wish, due: Sequence[Difference], *, wait_s: float) -> None:
+async def correct(home: Home, due: Sequence[Difference], *, wait_s: float) -> None:
     """Lift the holds, close what is foreign, and wait until the engine has done it."""
+    closing: dict[Scope, str] = {}
     with quiet():
-        async with engine_at_hand(home, Scope(account=wish.account)) as engine:
-            closing = {row.scope: _close(home, row) for row in due if row.remedy == CLOSE}
-            for row in due:
-                if row.remedy == LIFT:
-                    _lift(home, row.scope)
-            try:
-                await engine.until(lambda: _is_done(engine, due, closing), within_s=wait_s)
-            finally:
-                for scope in closing:
-                    _lift(home, scope)
+        async with engine_at_hand(home, [row.scope for row in due]) as engine:
+            with ended_by_signals():
+                try:
+                    for row in due:
+                        if row.remedy == CLOSE:
+                            closing[row.scope] = _close(home, row)
+                        else:
+                            _lift(home, row.scope)
+                    await engine.until(lambda: _is_done(engine, due, closing), within_s=wait_s)
+                finally:
+                    for scope in closing:
+                        _end_closing(home, scope)
 
 
 def _lift(home: Home, scope: Scope) -> None:
+    decide(home, lambda: lift_holds(home, scope, who=person(), why=WHY, now_ms=now_ms()))
+
+
+def _end_closing(home: Home, scope: Scope) -> None:
     decide(home, lambda: resume(home, scope, who=person(), why=WHY, now_ms=now_ms()))
 
 

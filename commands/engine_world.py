@@ -11,6 +11,7 @@ from account_processors.transport.limiter import ENGINE_SHARE
 from core.clock import SteadyClock
 from core.control import Control
 from core.control.errands import Errands
+from core.control.flattens import DoneFlattens
 from core.errors import ConfigError
 from core.events import Events
 from core.frozen_targets import FrozenTargets
@@ -27,7 +28,7 @@ from core.signal_manager import SignalManager
 from core.store import atomic_write_json, read_json
 from core.trips import Trips
 
-Resumed = Callable[[str | None], int | None]
+ReadControl = Callable[[], Control]
 
 
 class Log(Protocol):
@@ -63,12 +64,16 @@ class World(Protocol):
         """Load the frozen lots."""
         ...
 
-    def trips(self, clock: Clock, events: Events, resumed_at_ms: Resumed) -> Trips:
+    def trips(self, clock: Clock, events: Events, read_control: ReadControl) -> Trips:
         """Load the engine's own stops."""
         ...
 
     def baselines(self) -> Baselines:
         """Load from where losses are measured."""
+        ...
+
+    def flattens(self) -> DoneFlattens:
+        """Load which flattens are done."""
         ...
 
     def signals(
@@ -130,13 +135,17 @@ class RealWorld:
         """Load the frozen lots."""
         return FrozenTargets(self.home.state / "targets.json")
 
-    def trips(self, clock: Clock, events: Events, resumed_at_ms: Resumed) -> Trips:
+    def trips(self, clock: Clock, events: Events, read_control: ReadControl) -> Trips:
         """Load the engine's own stops."""
-        return Trips(self.home.state / "trips.json", clock, events, resumed_at_ms)
+        return Trips(self.home.state / "trips.json", clock, events, read_control)
 
     def baselines(self) -> Baselines:
         """Load from where losses are measured."""
         return Baselines(self.home.state / "baselines.json")
+
+    def flattens(self) -> DoneFlattens:
+        """Load which flattens are done."""
+        return DoneFlattens(self.home.state / "flattened.json")
 
     def signals(
         self, sources: Sequence[SignalSource], clock: Clock, events: Events

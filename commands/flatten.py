@@ -19,6 +19,7 @@ from commands.braking import (
     known_settings,
     now_ms,
     person,
+    refuse_softer,
     scope_of,
 )
 from commands.refusal import RefusedError
@@ -27,9 +28,11 @@ from core.control.file import halt_file_exists, halt_path, set_mode
 from core.home import Home
 from core.model import Mode
 from core.process.exit_codes import ExitCode
+from core.status import read_status
 
 EXAMPLE: Final = "./trade-engine flatten BTCUSDT --account paper-bybit"
 WAIT_S: Final = 120.0
+INTERRUPTED: Final = 130
 
 
 def command(
@@ -58,6 +61,7 @@ def command(
     _refuse_disabled(home, scope)
     if _touches_money(home, scope):
         ask(f"This closes {scope} at the market, with real money", expected="flatten", is_sure=yes)
+    refuse_softer(home, scope, Mode.FLATTEN, None)
     control = decide(
         home,
         lambda: set_mode(home, scope, Mode.FLATTEN, who=person(), why=why, now_ms=now_ms()),
@@ -69,9 +73,12 @@ def command(
     from commands.flattening import flatten_and_look  # noqa: PLC0415 - loads what calls ccxt
     from commands.flattening_view import show  # noqa: PLC0415
 
-    outcome = asyncio.run(
-        flatten_and_look(home, scope, entry.id if entry is not None else "", wait_s=wait_s)
-    )
+    flatten_id = entry.id if entry is not None else ""
+    try:
+        outcome = asyncio.run(flatten_and_look(home, scope, flatten_id, wait_s=wait_s))
+    except asyncio.CancelledError:
+        typer.echo("Ended before it was flat; the flatten stays in force.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     show(outcome, scope, resume=command_for("resume", scope), as_json=as_json)
     if not outcome.is_flat:
         raise typer.Exit(ExitCode.PARTLY_FAILED)
@@ -81,7 +88,9 @@ def _refuse_disabled(home: Home, scope: Scope) -> None:
     """Refuse an account that no lane works on. Raises RefusedError."""
     settings = known_settings(home)
     found = None if settings is None or scope.account is None else settings.account(scope.account)
-    if found is not None and not found.enabled:
+    rows = read_status(home, now_ms())["accounts"]
+    is_traded = any(r.get("name") == scope.account and r.get("state") != "disabled" for r in rows)
+    if found is not None and not found.enabled and not is_traded:
         raise RefusedError(
             f"{scope.account} is disabled: what was ours there is closed down already, all else is "
             "left alone; to flatten it set enabled to true and restart trade-engine"

@@ -6,17 +6,19 @@ that could still open something; a read that failed is never flat. Sends nothing
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from commands.engine_at_hand import AtHand, engine_at_hand
+from commands.engine_at_hand import AtHand, ended_by_signals, engine_at_hand
 from commands.engine_world import known_engine_id
 from commands.flattening_look import Seen, look
 from commands.opened_accounts import open_venues
 from commands.position_reading import OpenAccount
+from commands.repair import open_intents
 from core.control import Scope
+from core.control.file import halt_file_exists, halt_path
 from core.errors import ConfigError
 from core.home import Home
 from core.model import ZERO
@@ -25,6 +27,7 @@ from core.settings import Settings, load_settings
 READ_AGAIN_WITHIN_S: Final = 12.0  # a read may show a fill this late
 READ_AGAIN_S: Final = 1.0
 UNSEEN_S: Final = 3.0  # an account that the engine did not see flat is read again for so long
+NOT_TRADED: Final = ("disabled", "unconfigured", None)
 NEVER: Final = ("parked", "busy", "unconfigured")  # such an account is not traded at all
 GIVE_UP_S: Final = 15.0  # an account in such a state may still be on its way
 
@@ -55,13 +58,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class EngineWord:
     """What the engine saw: accounts that it says are flat, and its word on each."""
 
     scope: Scope
     done: set[str]
     said: Mapping[str, Mapping[str, Any]]
     patience_s: float  # for an account that is not done
+    unended: set[tuple[str, str]]  # account, symbol: where an order of ours has no known end
+    halt: str  # why nothing at all is sent; empty = it is
 
 
 async def flatten_and_look(home: Home, scope: Scope, flatten_id: str, *, wait_s: float) -> Outcome:
@@ -70,20 +75,37 @@ async def flatten_and_look(home: Home, scope: Scope, flatten_id: str, *, wait_s:
         settings = load_settings(home)
     except ConfigError as error:
         return _unseen(scope, str(error))
-    names = tuple(
-        row.name for row in settings.accounts if scope.account in (None, row.name) and row.enabled
-    )
     logging.disable(logging.CRITICAL)  # what matters is told at the end
     try:
-        async with engine_at_hand(home, scope) as engine:
-            done = await _wait(engine, scope, flatten_id, set(names), wait_s=wait_s)
+        async with engine_at_hand(home, [scope]) as engine:
+            names = _names(settings, engine, scope)
+            with ended_by_signals():
+                done = await _wait(engine, scope, flatten_id, names, wait_s=wait_s)
             said = {str(row["name"]): row for row in engine.accounts(scope)}
-            seen = Seen(scope=scope, done=done, said=said, patience_s=min(wait_s, UNSEEN_S))
-            left, notes = await _look(home, settings, names, seen)
-            goes_on = not engine.is_ours
+            word = EngineWord(
+                scope=scope,
+                done=done,
+                said=said,
+                patience_s=min(wait_s, UNSEEN_S),
+                unended={(name, symbol) for name, symbol, _ in open_intents(home, scope.account)},
+                halt=f"remove {halt_path(home)}: it stops reductions too"
+                if halt_file_exists(home)
+                else "",
+            )
+            left, notes = await _look(home, settings, names, word)
+            goes_on = not engine.is_ours and engine.is_heard and not names <= done
     finally:
         logging.disable(logging.NOTSET)
-    return Outcome(accounts=names, left=tuple(left), notes=tuple(notes), goes_on=goes_on)
+    accounts = tuple(sorted(names))
+    return Outcome(accounts=accounts, left=tuple(left), notes=tuple(notes), goes_on=goes_on)
+
+
+def _names(settings: Settings, engine: AtHand, scope: Scope) -> set[str]:
+    """Name the accounts that are enabled in the file, or that the engine trades all the same."""
+    names = {row.name for row in settings.accounts if row.enabled}
+    rows = engine.accounts(scope)
+    names |= {str(row["name"]) for row in rows if row.get("state") not in NOT_TRADED}
+    return {name for name in names if scope.account in (None, name)}
 
 
 async def _wait(
@@ -116,59 +138,86 @@ def _is_lost(row: Mapping[str, Any], waited_s: float) -> bool:
 
 
 async def _look(
-    home: Home, settings: Settings, names: Sequence[str], seen: Seen
+    home: Home, settings: Settings, names: set[str], word: EngineWord
 ) -> tuple[list[Left], list[str]]:
-    chosen = replace(settings, accounts=tuple(a for a in settings.accounts if a.name in names))
+    there = [a for a in settings.accounts if a.name in names]
+    chosen = replace(
+        settings, accounts=tuple(a.model_copy(update={"enabled": True}) for a in there)
+    )
     engine_id = known_engine_id(home)
     async with open_venues(home, chosen) as (opened, failed):
-        found = await asyncio.gather(
-            *(_of_account(one, scope, engine_id, done, said) for one in opened)
-        )
+        found = await asyncio.gather(*(_of_account(one, engine_id, word) for one in opened))
     unopened = [
         Left(
-            account=str(row["account"]), symbol=seen.scope.symbol or "", lots=None, why=row["error"]
+            account=str(row["account"]), symbol=word.scope.symbol or "", lots=None, why=row["error"]
         )
         for row in failed
-        if row["account"] not in seen.done
+        if row["account"] not in word.done
+    ]
+    why = "it is not in credentials.json any more, so nobody can look"
+    unopened += [
+        Left(account=name, symbol=word.scope.symbol or "", lots=None, why=why)
+        for name in sorted(names - {a.name for a in there} - word.done)
     ]
     notes = [note for _, account_notes in found for note in account_notes]
     return [*(row for rows, _ in found for row in rows), *unopened], notes
 
 
 async def _of_account(
-    one: OpenAccount,
-    scope: Scope,
-    engine_id: str | None,
-    done: set[str],
-    said: Mapping[str, Mapping[str, Any]],
+    one: OpenAccount, engine_id: str | None, word: EngineWord
 ) -> tuple[list[Left], list[str]]:
     """Read an account until it shows what the engine saw, or time is up."""
-    name = one.account.name
-    is_done = name in done
+    name, scope = one.account.name, word.scope
+    is_done, row = name in word.done, word.said.get(name)
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + (READ_AGAIN_WITHIN_S if is_done else 3 * READ_AGAIN_S)
+    deadline = loop.time() + (READ_AGAIN_WITHIN_S if is_done else word.patience_s)
     while True:
         seen = await look(one, scope, engine_id, is_seen_flat=is_done)
         if seen.is_flat or loop.time() >= deadline:
             break
         await asyncio.sleep(READ_AGAIN_S)
-    resting = _resting(seen)
-    left, notes = _held(name, seen, resting, scope, is_done=is_done, said=said)
-    named = {row.symbol for row in left}
-    left += [
-        Left(account=name, symbol=symbol, lots=None if seen.error else ZERO, why=text)
-        for symbol, text in resting.items()
-        if symbol not in named
-    ]
-    if seen.orders_error and (is_done or not seen.error):
-        why = f"whether an order of ours rests there could not be read: {seen.orders_error}"
-        left.append(Left(account=name, symbol=scope.symbol or "", lots=None, why=why))
+    notes: list[str] = []
+    if seen.error and is_done:
+        notes = [f"{name}: the engine saw it flat; it could not be read once more: {seen.error}"]
+    left = [*_held(name, seen, word), *_resting(name, seen, word)]
+    known = {row.symbol for row in left}
+    left += [row for row in _unended(name, word) if row.symbol not in known]
     if not left and not is_done:
-        notes = [f"{name}: nothing is held there; {_standing(said.get(name))}"]
+        notes = [f"{name}: nothing is held there; {_standing(row)}"]
     return left, notes
 
 
-def _resting(seen: Seen) -> dict[str, str]:
+def _held(name: str, seen: Seen, word: EngineWord) -> Iterator[Left]:
+    """Say what is held, or that nobody knows."""
+    row, is_done = word.said.get(name), name in word.done
+    if seen.error and not is_done:
+        yield _unknown(name, word.scope, f"it could not be read: {seen.error}", row)
+    texts = _texts(seen)
+    for symbol, lots in seen.held:
+        whys = (word.halt or _why(row, symbol, is_done), texts.get(symbol, ""))
+        yield Left(account=name, symbol=symbol, lots=lots, why="; ".join(filter(None, whys)))
+
+
+def _resting(name: str, seen: Seen, word: EngineWord) -> Iterator[Left]:
+    """Say where orders of ours rest although nothing is held, or that nobody knows."""
+    held = {symbol for symbol, _ in seen.held}
+    for symbol, text in _texts(seen).items():
+        if symbol not in held:
+            yield Left(account=name, symbol=symbol, lots=None if seen.error else ZERO, why=text)
+    if seen.orders_error and (name in word.done or not seen.error):
+        why = f"whether an order of ours rests there could not be read: {seen.orders_error}"
+        yield Left(account=name, symbol=word.scope.symbol or "", lots=None, why=why)
+
+
+def _unended(name: str, word: EngineWord) -> Iterator[Left]:
+    """Say where an order of ours may still be filled, as far as anybody knows."""
+    for account, symbol in sorted(word.unended):
+        if account == name and name not in word.done and word.scope.symbol in (None, symbol):
+            why = "an order of ours has no known end: ./trade-engine repair"
+            yield Left(account=name, symbol=symbol, lots=None, why=why)
+
+
+def _texts(seen: Seen) -> dict[str, str]:
     """Say by symbol which orders of ours may still be filled."""
     texts: dict[str, str] = {}
     for order in seen.resting:
@@ -178,34 +227,8 @@ def _resting(seen: Seen) -> dict[str, str]:
     return texts
 
 
-def _held(  # noqa: PLR0913 - two looks, the engine's and ours
-    name: str,
-    seen: Seen,
-    resting: Mapping[str, str],
-    scope: Scope,
-    *,
-    is_done: bool,
-    said: Mapping[str, Mapping[str, Any]],
-) -> tuple[list[Left], list[str]]:
-    """Say what is held, or that nobody knows."""
-    if seen.error and is_done:
-        return [], [f"{name}: the engine saw it flat; it could not be read once more: {seen.error}"]
-    if seen.error:
-        return [_unknown(name, scope, f"it could not be read: {seen.error}", said)], []
-    whys = {s: _why(said.get(name), s, is_done) for s, _ in seen.held}
-    return [
-        Left(
-            account=name,
-            symbol=symbol,
-            lots=lots,
-            why="; ".join(filter(None, (whys[symbol], resting.get(symbol)))),
-        )
-        for symbol, lots in seen.held
-    ], []
-
-
-def _unknown(name: str, scope: Scope, error: str, said: Mapping[str, Mapping[str, Any]]) -> Left:
-    last = "; ".join(_last_seen(said.get(name), scope))
+def _unknown(name: str, scope: Scope, error: str, row: Mapping[str, Any] | None) -> Left:
+    last = "; ".join(_last_seen(row, scope))
     why = f"{error}; last seen by the engine: {last}" if last else error
     return Left(account=name, symbol=scope.symbol or "", lots=None, why=why)
 

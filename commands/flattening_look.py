@@ -34,7 +34,9 @@ class Seen:
         return not (self.held or self.error or self.resting or self.orders_error)
 
 
-async def look(one: OpenAccount, scope: Scope, engine_id: str | None, *, is_seen_flat: bool) -> Seen:
+async def look(
+    one: OpenAccount, scope: Scope, engine_id: str | None, *, is_seen_flat: bool
+) -> Seen:
     """Look once; `is_seen_flat` = the engine saw it flat, so an empty list needs no other proof."""
     venue = cast("Venue", one.venue)  # it is opened whole, for reading
     try:
@@ -63,6 +65,8 @@ async def _positions(venue: Venue, *, is_seen_flat: bool) -> PositionsRead | Tra
         used = (await venue.fetch_equity()).used_margin_usdt
     except TradeEngineError as error:
         return error
+    if used is None:
+        return TransientError("the venue lists no positions, and does not tell the margin in use")
     if used:
         return TransientError(f"the venue lists no positions while {used} USDT of margin is in use")
     return read

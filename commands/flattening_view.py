@@ -35,7 +35,7 @@ def show(outcome: Outcome, scope: Scope, *, resume: str, as_json: bool) -> None:
     if outcome.goes_on:
         typer.echo("The engine goes on closing. Look again: ./trade-engine positions")
     else:
-        typer.echo("Nothing goes on closing it now: run this again, or ./trade-engine up")
+        typer.echo("Nothing goes on closing it: run this again; ./trade-engine status says more")
 
 
 def _document(outcome: Outcome, scope: Scope) -> dict[str, object]:

@@ -13,6 +13,7 @@ from commands.braking import (
     end_of,
     now_ms,
     person,
+    refuse_softer,
     scope_of,
     tell,
 )
@@ -36,6 +37,7 @@ def command(
     home = Home.from_environment()
     scope = scope_of(home, symbol, account, is_sure=yes)
     until_ms = end_of(until, now_ms())
+    refuse_softer(home, scope, Mode.HALT, until_ms)
     control = decide(
         home,
         lambda: set_mode(

@@ -11,6 +11,7 @@ from commands.braking import (
     end_of,
     now_ms,
     person,
+    refuse_softer,
     scope_of,
     tell,
 )
@@ -33,6 +34,7 @@ def command(
     home = Home.from_environment()
     scope = scope_of(home, symbol, account, is_sure=yes)
     until_ms = end_of(until, now_ms())
+    refuse_softer(home, scope, Mode.PAUSE, until_ms)
     decide(
         home,
         lambda: set_mode(

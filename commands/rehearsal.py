@@ -8,11 +8,12 @@ may run beside a living engine. Accounts that are not armed are rehearsed as if 
 from collections.abc import Callable, Sequence
 
 from account_processors.transport.limiter import COMMAND_SHARE
-from commands.engine_world import Log, Resumed, known_engine_id
+from commands.engine_world import Log, ReadControl, known_engine_id
 from commands.simulated_venue import SimulatedVenue
 from commands.unkept import (
     NoLog,
     UnkeptBaselines,
+    UnkeptFlattens,
     UnkeptSettings,
     UnkeptSignals,
     UnkeptTargets,
@@ -22,6 +23,7 @@ from commands.watched_venue import WatchedVenue
 from core.clock import SteadyClock
 from core.control import Control
 from core.control.errands import Errands
+from core.control.flattens import DoneFlattens
 from core.events import Events
 from core.frozen_targets import FrozenTargets
 from core.home import Home
@@ -62,9 +64,13 @@ class Rehearsal:
         """Load the frozen lots; new ones stay in memory."""
         return UnkeptTargets(self.home.state / "targets.json")
 
-    def trips(self, clock: Clock, events: Events, resumed_at_ms: Resumed) -> Trips:
+    def flattens(self) -> DoneFlattens:
+        """Load which flattens are done; new ones stay in memory."""
+        return UnkeptFlattens(self.home.state / "flattened.json")
+
+    def trips(self, clock: Clock, events: Events, read_control: ReadControl) -> Trips:
         """Load the engine's own stops; new ones stay in memory."""
-        return UnkeptTrips(self.home.state / "trips.json", clock, events, resumed_at_ms)
+        return UnkeptTrips(self.home.state / "trips.json", clock, events, read_control)
 
     def baselines(self) -> Baselines:
         """Load from where losses are measured; new ones stay in memory."""

@@ -74,7 +74,7 @@ async def _settle(home: Home, account: str | None, wait_s: float) -> list[Open]:
     from commands.plan import quiet  # noqa: PLC0415
 
     with quiet():
-        async with engine_at_hand(home, Scope(account=account), is_sending=False) as engine:
+        async with engine_at_hand(home, [Scope(account=account)], is_sending=False) as engine:
             await engine.until(lambda: not open_intents(home, account), within_s=wait_s)
     return open_intents(home, account)
 

@@ -23,7 +23,7 @@ from core.control.file import halt_file_exists, halt_path, read_control, resume
 from core.errors import ConfigError
 from core.home import Home
 from core.status import read_status
-from core.trips import Trip, read_trips
+from core.trips import LOST, Trip, read_trips
 
 EXAMPLE = "./trade-engine resume BTCUSDT --account main"
 
@@ -62,11 +62,10 @@ def _lifted(home: Home, scope: Scope) -> list[str]:
         entry = None  # damaged: `resume` writes it anew and keeps the old one aside
     lines = [] if entry is None else [f"Lifted: {entry.reason}"]
     if scope.symbol is None:
-        lines.extend(
-            f"Lifted: {plain(trip.reason)}"
-            for trip in _trips(home)
-            if trip.account == scope.account
-        )
+        ours = (t for t in _trips(home) if t.account == scope.account and t.code != LOST)
+        lines.extend(f"Lifted: {plain(trip.reason)}" for trip in ours)
+        if scope.account is not None and _trips_were_lost(home):
+            lines.append(f"Lifted: {LOST} of {scope.account}, if it still held")
     return lines + [
         f"Lifted: hold of {row['symbol']} on {row['account']}: {plain(str(row['reason']))}"
         for row in read_status(home, now_ms())["frozen_positions"]
@@ -82,6 +81,11 @@ def _trips(home: Home) -> tuple[Trip, ...]:
         typer.echo(f"trade-engine: {error}", err=True)
         return ()
     return tuple(t for t in found if t.until_ms is None or now < t.until_ms)
+
+
+def _trips_were_lost(home: Home) -> bool:
+    """Tell whether state/trips.json was damaged once: accounts stay paused until named."""
+    return any(trip.code == LOST for trip in _trips(home))
 
 
 def _is_named(scope: Scope, frozen: Mapping[str, Any]) -> bool:
@@ -101,7 +105,12 @@ def _still_holding(home: Home, control: Control, lifted: Scope) -> list[str]:
     if halt_file_exists(home):
         lines.insert(0, f"Nothing is sent while state/HALT is there: rm {halt_path(home)}")
     for trip in _trips(home):
-        if lifted.symbol is not None or trip.account != lifted.account:
+        if trip.code == LOST:
+            lines.append(
+                "state/trips.json was damaged once: each account stays paused until "
+                "./trade-engine resume --account NAME"
+            )
+        elif lifted.symbol is not None or trip.account != lifted.account:
             lift = command_for("resume", Scope(account=trip.account))
             lines.append(f"Still stopped by the engine: {plain(trip.reason)}. Lift: {lift}")
     for row in read_status(home, now_ms())["frozen_positions"]:

@@ -28,6 +28,8 @@ from core.store import read_json, to_json
 EXAMPLE: Final = "./trade-engine test-trade --account paper-bybit --symbol BTCUSDT"
 READY_WITHIN_S: Final = 20.0
 DONE_WITHIN_S: Final = 240.0
+CLOSED_WITHIN_S: Final = 60.0
+INTERRUPTED: Final = 130
 
 
 def command(
@@ -50,20 +52,23 @@ def command(
 
     home = Home.from_environment()
     found = _account(home, account)
-    name = symbol.strip().upper()
-    _ask(home, found, name, is_sure=yes)
+    name, size = symbol.strip().upper(), _lots(lots)
+    _ask(found, name, size, is_sure=yes)
     errand = Errand(
         id=uuid4().hex[:12],
         account=account,
         symbol=name,
         side="short" if short else "long",
-        lots=_lots(lots),
+        lots=size,
         who=person(),
         when_ms=now_ms(),
         pid=os.getpid(),
         started=start_time(os.getpid()),
     )
-    result = asyncio.run(_test(home, errand))
+    try:
+        result = asyncio.run(_test(home, errand))
+    except asyncio.CancelledError:
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(to_json(result))
     else:
@@ -84,11 +89,11 @@ def _account(home: Home, name: str) -> AccountConfig:
     return found
 
 
-def _ask(home: Home, account: AccountConfig, symbol: str, *, is_sure: bool) -> None:
-    del home
+def _ask(account: AccountConfig, symbol: str, lots: Decimal | None, *, is_sure: bool) -> None:
     if account.environment != "live":
         return
-    question = f"This buys and sells {symbol} on {account.name} with real money, at the minimum"
+    size = "at the venue's minimum" if lots is None else f"{lots:f} lots, if the minimum is less"
+    question = f"This buys and sells {symbol} on {account.name} with real money, {size}"
     ask(question, expected=account.name, is_sure=is_sure)
 
 
@@ -106,33 +111,45 @@ def _lots(text: str) -> Decimal | None:
 
 async def _test(home: Home, errand: Errand) -> dict[str, Any]:
     """Lend the account, wait for the answer, give it back. Raises RefusedError."""
-    from commands.engine_at_hand import AtHand, engine_at_hand  # noqa: PLC0415 - calls ccxt
-    from commands.plan import quiet  # noqa: PLC0415
+    from commands.engine_at_hand import ended_by_signals, engine_at_hand  # noqa: PLC0415
+    from commands.plan import quiet  # noqa: PLC0415 - both load what calls ccxt
 
     scope = Scope(account=errand.account, symbol=errand.symbol)
-    path = result_path(home, errand.id)
-
-    async def answer(engine: AtHand) -> dict[str, Any]:
-        await engine.until(path.exists, within_s=DONE_WITHIN_S)
-        return _result(home, errand)
-
     with quiet():
-        async with engine_at_hand(home, scope) as engine:
-            await _until_ready(engine, scope)
-            lend(home, errand, now_ms=now_ms())
-            send_nudge(home)
-            waiting = asyncio.create_task(answer(engine))
-            try:
-                return await asyncio.shield(waiting)
-            except asyncio.CancelledError:
-                typer.echo("Closing what was opened first ...", err=True)
-                take_back(home, errand.id, now_ms=now_ms())
-                await waiting
-                raise
-            finally:
-                take_back(home, errand.id, now_ms=now_ms())
-                with suppress(OSError):
-                    path.unlink()
+        async with engine_at_hand(home, [scope]) as engine:
+            with ended_by_signals():
+                await _until_ready(engine, scope)
+                lend(home, errand, now_ms=now_ms())
+                send_nudge(home)
+                waiting = asyncio.create_task(_answer(home, engine, errand))
+                try:
+                    return await asyncio.shield(waiting)
+                except asyncio.CancelledError:
+                    typer.echo("Closing what was opened first ...", err=True)
+                    take_back(home, errand.id, now_ms=now_ms())
+                    _show(await waiting)
+                    raise
+                finally:
+                    take_back(home, errand.id, now_ms=now_ms())
+                    with suppress(OSError):
+                        result_path(home, errand.id).unlink()
+
+
+async def _answer(home: Home, engine: Any, errand: Errand) -> dict[str, Any]:  # noqa: ANN401 - AtHand
+    """Wait for the engine's answer; one of our own also closes what is left before it ends."""
+    await engine.until(result_path(home, errand.id).exists, within_s=DONE_WITHIN_S)
+    result = _result(home, errand)
+    if engine.is_ours and result["outcome"] == "left":
+        await engine.until(lambda: _is_flat(engine, errand), within_s=CLOSED_WITHIN_S)
+    return result
+
+
+def _is_flat(engine: Any, errand: Errand) -> bool:  # noqa: ANN401 - AtHand
+    rows = engine.accounts(Scope(account=errand.account))
+    symbols = [s for row in rows for s in row.get("symbols") or ()]
+    found = [s for s in symbols if s.get("symbol") == errand.symbol]
+    is_settled = all(row.get("open_intents") == 0 for row in rows)
+    return is_settled and all(s.get("held_lots") == "0" for s in found)
 
 
 async def _until_ready(engine: Any, scope: Scope) -> None:  # noqa: ANN401 - AtHand, loaded late
@@ -182,6 +199,8 @@ def _show(result: dict[str, Any]) -> None:
                 for leg in result["legs"]
             ),
         )
+    if result["outcome"] not in ("done", "refused"):
+        typer.echo(f"Test trade {result['outcome']}: {plain(str(result['text']))}")
     if result["outcome"] == "done":
         typer.echo(f"All ok: {result['account']} traded {result['symbol']} and is flat again.")
 

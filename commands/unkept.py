@@ -3,10 +3,12 @@
 For commands that must change no file: each class loads what its parent loads, and stores nothing.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from core.control.flattens import DoneFlattens
 from core.decision import Frozen
 from core.frozen_targets import FrozenTargets
 from core.home import Home
@@ -55,6 +57,17 @@ class UnkeptTrips(Trips):
 
     def _save(self) -> None:
         return
+
+    def _copy(self, aside: Path) -> None:
+        """Copy nothing."""
+
+
+class UnkeptFlattens(DoneFlattens):
+    """Done flattens of which new ones stay in memory."""
+
+    def put(self, account: str, ids: Iterable[str]) -> None:
+        """Keep them in memory."""
+        self._done = {**self._done, account: set(ids)}
 
 
 class UnkeptBaselines(Baselines):

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from account_processors import (
@@ -33,7 +33,7 @@ from core.process.logs import register_secret
 from core.process.loop_lag import LoopLag
 from core.process.service import Service
 from core.process.service_status import read_status
-from core.safety.restarts import note_start
+from core.safety.restarts import keep_ends, unclean_ends
 from core.safety.watch import Watch
 from core.settings import AccountConfig, SettingsReader
 from core.source_reader import SourceReader
@@ -54,11 +54,11 @@ class Engine:
         home: Home,
         world: World | None = None,
         *,
-        scope: Scope = EVERYTHING,
-        accounts: Scope = EVERYTHING,
+        sends: Collection[Scope] = (EVERYTHING,),
+        opens: Collection[Scope] = (EVERYTHING,),
     ) -> None:
         self.home = home
-        self.scope = scope  # outside of it nothing is sent
+        self.sends = tuple(sends)  # outside of these scopes nothing is sent
         self.world = world or RealWorld(home)
         self.clock = SteadyClock()
         self.wall = SystemClock()
@@ -72,8 +72,9 @@ class Engine:
         self._orders_log = self.world.log("orders-", self.clock)
         self.journal = OrdersJournal(self._orders_log, self.clock)
         self.frozen = self.world.targets()
-        self.trips = self.world.trips(self.wall, self.events, self._resumed_at_ms)
+        self.trips = self.world.trips(self.wall, self.events, self.control.read)
         self.baselines = self.world.baselines()
+        self.flattens = self.world.flattens()
         self.transport = Transport(
             clock=self.clock,
             limiter=Limiter(self.clock, share=self.world.share),
@@ -109,12 +110,13 @@ class Engine:
             [
                 account
                 for account in self.world.chosen(self.settings.accounts)
-                if accounts.account in (None, account.name)
+                if any(scope.account in (None, account.name) for scope in opens)
             ],
             self.open_account,
             self.events,
             self.clock,
             self.journal,
+            configured=[account.name for account in self.settings.accounts],
         )
 
         self.loop_lag = LoopLag(self.clock, self._tell_lag)
@@ -138,14 +140,16 @@ class Engine:
 
     def note_start(self, *, was_unclean: bool) -> None:
         """Count the unclean ends of late; after too many, start halted."""
-        limits = self.settings.engine.safety
+        limits, path = self.settings.engine.safety, self.home.state / "starts.json"
+        ends = unclean_ends(
+            path,
+            was_unclean=was_unclean,
+            now_ms=self.wall.now_ms(),
+            window_s=limits.restart_window_s,
+        )
+        self.restarts = len(ends)
         try:
-            self.restarts = note_start(
-                self.home.state / "starts.json",
-                was_unclean=was_unclean,
-                now_ms=self.wall.now_ms(),
-                window_s=limits.restart_window_s,
-            )
+            keep_ends(path, ends)
         except OSError as error:
             self.events.alert("disk/starts", f"state/starts.json: {error}", severity="error")
         if was_unclean and limits.max_restarts and self.restarts >= limits.max_restarts:
@@ -172,7 +176,7 @@ class Engine:
             frozen=self.frozen,
             gate=Gate(
                 lambda _name, symbol: self.brakes(account, symbol),
-                lambda: self.control.read().flattened_symbols(account.name),
+                lambda: self._flattens(account.name),
             ),
             events=self.events,
             ids=ClientIds(self.engine_id, _tag(account.name), self.clock),
@@ -191,16 +195,16 @@ class Engine:
             strangers_since_ms=lambda: self._strangers_since_ms(account.name),
             wall_ms=self.wall.now_ms,
             trip=lambda code, text: self.trips.stop(account.name, code, text),
+            flattened=self.flattens.of(account.name),
+            keep_flattened=lambda ids: self.flattens.put(account.name, ids),
             give_back=lambda: None if lease is None else lease.release(),
             errands=self.world.errands(self.control.read),
         )
         return Lane(desk, process=self.executor.process_account, on_report=self.executor.reported)
 
     def _lifted_at_ms(self, symbol: str) -> int | None:
-        return self.control.read().scope_resumed_at_ms(Scope(symbol=symbol))
-
-    def _resumed_at_ms(self, account: str | None) -> int | None:
-        return self.control.read().scope_resumed_at_ms(Scope(account=account))
+        resumed = self.control.read().resumed_scope(Scope(symbol=symbol))
+        return None if resumed is None else resumed.when_ms
 
     def _strangers_since_ms(self, account: str) -> int:
         """Older orders of other engines are history: before our start, or before a resume."""
@@ -213,17 +217,24 @@ class Engine:
         if halt_file_exists(self.home):
             reason = f"{halt_path(self.home)} exists: remove it to go on"
             return Brakes(mode=Mode.HALT, reason=reason, is_dry_run=is_dry_run)
-        if not self.scope.covers(account.name, symbol or None):
-            reason = f"only {self.scope} is worked on here"
+        if not any(scope.covers(account.name, symbol or None) for scope in self.sends):
+            reason = f"only {', '.join(map(str, self.sends))} is worked on here"
             return Brakes(mode=Mode.HALT, reason=reason, is_dry_run=is_dry_run)
         now_ms = self.wall.now_ms()
         held = control.mode_for(account.name, symbol or None, now_ms=now_ms)
         mode, reason = strictest(held, self.trips.held(account.name))
-        flattens = [
-            *control.flattens(account.name, symbol or None, now_ms=now_ms),
-            *(trip.id for trip in self.trips.standing() if trip.flattens(account.name)),
-        ]
-        return Brakes(mode=mode, reason=reason, is_dry_run=is_dry_run, decision=" ".join(flattens))
+        ids = tuple(
+            one
+            for one, named in self._flattens(account.name).items()
+            if named in (None, symbol or None)
+        )
+        return Brakes(mode=mode, reason=reason, is_dry_run=is_dry_run, flattens=ids)
+
+    def _flattens(self, account: str) -> dict[str, str | None]:
+        """Give an account's flattens by id, people's and our own, with the symbol each names."""
+        people = self.control.read().flatten_ids(account, now_ms=self.wall.now_ms())
+        ours = {t.id: None for t in self.trips.standing() if t.flattens(account)}
+        return {**people, **ours}
 
     def status(self) -> dict[str, object]:
         """Say how the engine stands."""

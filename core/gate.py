@@ -4,7 +4,7 @@ Pure but for reading brakes afresh at each question (`state/HALT`, control, trip
 is refused has a reason. Reductions pass wherever increases do not, except in a halt or dry-run.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -22,12 +22,19 @@ class Brakes:
     mode: Mode
     reason: str
     is_dry_run: bool
-    decision: str = ""  # the flattens in force by id, of people and of our own
+    flattens: tuple[str, ...] = ()  # those in force by id, of people and of our own
+
+    @property
+    def flatten_ids(self) -> tuple[str, ...]:
+        """Name the flattens in force; none unless flatten is the mode."""
+        if self.mode is not Mode.FLATTEN:
+            return ()
+        return self.flattens or (self.reason,)
 
     @property
     def flatten(self) -> str:
-        """Name the flatten in force; empty = none."""
-        return (self.decision or self.reason) if self.mode is Mode.FLATTEN else ""
+        """Name them all in one; empty = none."""
+        return " ".join(self.flatten_ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +89,13 @@ class Gate:
     def __init__(
         self,
         brakes: Callable[[str, str], Brakes],
-        flattens: Callable[[], Collection[str]] = tuple,
+        flattens: Callable[[], Mapping[str, str | None]] = dict,
     ) -> None:
         self._brakes = brakes
         self._flattens = flattens
 
-    def flattened_symbols(self) -> Collection[str]:
-        """Name the symbols that a flatten in force names, whether or not anything is held."""
+    def flattens(self) -> Mapping[str, str | None]:
+        """Give the account's flattens in force by id, with the symbol that each names, if any."""
         return self._flattens()
 
     def brakes(self, account: str, symbol: str) -> Brakes:

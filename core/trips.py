@@ -5,16 +5,21 @@ that it was given; the strictest of trips, control and `state/HALT` holds.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from core.control import FREE, Held, strictest
+from core.control import FREE, Control, Held, Scope, strictest
 from core.errors import ConfigError
 from core.events import Events
 from core.model import Mode
 from core.ports import Clock
-from core.store import atomic_write_json, read_json
+from core.store import atomic_write_bytes, atomic_write_json, read_json
+
+LOST: Final = "trips_lost"
+LOST_KEY: Final = ("", LOST)
+SAVE_AGAIN_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +32,17 @@ class Trip:
     account: str | None
     mode: Mode = Mode.PAUSE
     until_ms: int | None = None
+    number: int | None = None  # of people's decisions when it began; None in older files
 
     @property
     def key(self) -> tuple[str, str]:
         """Name it: one of a code stands at a time."""
         return (self.account or "", self.code)
+
+    @property
+    def mark(self) -> "Mark":
+        """When it began, and when it ends."""
+        return Mark(at_ms=self.at_ms, number=self.number, until_ms=self.until_ms)
 
     @property
     def id(self) -> str:
@@ -61,34 +72,57 @@ class Trip:
             "account": self.account,
             "mode": str(self.mode),
             "until_ms": self.until_ms,
+            "number": self.number,
         }
 
 
-class Trips:
-    """All stops in force.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """When a stop began, kept apart from it: enough to tell whether it is lifted."""
 
-    `resumed_at_ms` tells when a person last resumed exactly that account, or everything (None).
-    """
+    at_ms: int
+    number: int | None
+    until_ms: int | None = None
+
+
+class Trips:
+    """All stops in force; `read_control` gives what people decided."""
 
     def __init__(
-        self,
-        path: Path,
-        clock: Clock,
-        events: Events,
-        resumed_at_ms: Callable[[str | None], int | None],
+        self, path: Path, clock: Clock, events: Events, read_control: Callable[[], Control]
     ) -> None:
         self._path = path
         self._clock = clock
         self._events = events
-        self._resumed_at_ms = resumed_at_ms
-        try:
-            self._trips = {trip.key: trip for trip in read_trips(path)}
-            self._lost_at_ms = None
-        except ConfigError:
-            self._trips = {}
-            self._lost_at_ms = clock.now_ms()
+        self._read_control = read_control
+        self._owes_save_ms: int | None = None  # when it was last tried in vain
+        self._lost: Trip | None = None  # stands for stops that nobody can know of
+        self._trips: dict[tuple[str, str], Trip] = {}
+        self._load()
         for trip in self._trips.values():
             self._raise(trip)
+
+    def _load(self) -> None:
+        try:
+            trips = {trip.key: trip for trip in read_trips(self._path)}
+        except ConfigError as error:
+            self._keep_aside(str(error))
+            return
+        self._lost = trips.pop(LOST_KEY, None)
+        self._trips = trips
+
+    def _keep_aside(self, error: str) -> None:
+        """Remember, also on disk, that there may have been stops of any account."""
+        now_ms = self._clock.now_ms()
+        self._copy(self._path.with_name(f"{self._path.name}.damaged-{now_ms}"))
+        self._lost = Trip(
+            code=LOST,
+            text=error,
+            at_ms=now_ms,
+            account=None,
+            number=self._read_control().number,
+        )
+        self._save()
 
     def stop(
         self,
@@ -98,8 +132,8 @@ class Trips:
         *,
         mode: Mode = Mode.PAUSE,
         until_ms: int | None = None,
-    ) -> None:
-        """Stop an account, or everything (None); once, until it is lifted."""
+    ) -> Trip:
+        """Stop an account, or everything (None); once, until it is lifted. Gives what stands."""
         self._release()
         trip = Trip(
             code=code,
@@ -108,21 +142,34 @@ class Trips:
             account=account,
             mode=mode,
             until_ms=until_ms,
+            number=self._read_control().number,
         )
-        if trip.key in self._trips:
-            return
-        self._trips = {**self._trips, trip.key: trip}
-        self._raise(trip)
-        self._save()
+        if trip.key not in self._trips:
+            self._trips = {**self._trips, trip.key: trip}
+            self._raise(trip)
+            self._save()
+        return self._trips[trip.key]
 
     def standing(self) -> tuple[Trip, ...]:
         """All that are in force."""
         self._release()
+        self._perhaps_save_again()
         return tuple(self._trips.values())
+
+    def find(self, account: str | None, code: str) -> Trip | None:
+        """Find a stop that is in force."""
+        return next((t for t in self.standing() if t.key == (account or "", code)), None)
 
     def has(self, account: str | None, code: str) -> bool:
         """Tell whether a stop is in force."""
-        return any(trip.key == (account or "", code) for trip in self.standing())
+        return self.find(account, code) is not None
+
+    def is_released(self, account: str | None, mark: "Mark") -> bool:
+        """Tell whether a stop that began at `mark` is lifted, whatever became of its record."""
+        over = mark.until_ms is not None and self._clock.now_ms() >= mark.until_ms
+        return over or self._read_control().has_resumed(
+            Scope(account=account), number=mark.number, at_ms=mark.at_ms
+        )
 
     def held(self, account: str) -> Held:
         """Tell what holds for an account because of trips."""
@@ -146,8 +193,9 @@ class Trips:
         self._save()
 
     def _over(self, trip: Trip) -> str:
-        resumed = self._resumed_at_ms(trip.account)
-        if resumed is not None and resumed >= trip.at_ms:
+        if self._read_control().has_resumed(
+            Scope(account=trip.account), number=trip.number, at_ms=trip.at_ms
+        ):
             return "somebody resumed it"
         is_past = trip.until_ms is not None and self._clock.now_ms() >= trip.until_ms
         return "its time is over" if is_past else ""
@@ -157,22 +205,35 @@ class Trips:
 
     def _held_for_lost_trips(self, account: str) -> Held:
         """Stop everything that nobody knows not to be stopped, until it is resumed by name."""
-        resumed = self._resumed_at_ms(account)
-        if self._lost_at_ms is None or (resumed is not None and resumed >= self._lost_at_ms):
+        lost = self._lost
+        if lost is None or self._read_control().has_resumed(
+            Scope(account=account), number=lost.number, at_ms=lost.at_ms
+        ):
             return FREE
         text = (
-            f"{self._path} cannot be read, so nobody knows whether {account} was stopped: "
+            f"{self._path} could not be read, so nobody knows whether {account} was stopped: "
             f"look, then `trade-engine resume --account {account}`"
         )
-        return Mode.PAUSE, f"trips_lost: {text}"
+        return Mode.PAUSE, f"{LOST}: {text}"
+
+    def _copy(self, aside: Path) -> None:
+        with suppress(OSError):
+            atomic_write_bytes(aside, self._path.read_bytes())
+
+    def _perhaps_save_again(self) -> None:
+        owed_ms = self._owes_save_ms
+        if owed_ms is not None and self._clock.now_ms() - owed_ms >= SAVE_AGAIN_MS:
+            self._save()
 
     def _save(self) -> None:
-        rows = [trip.to_row() for trip in self._trips.values()]
+        kept = [*self._trips.values(), *([self._lost] if self._lost is not None else ())]
         try:
-            atomic_write_json(self._path, {"trips": rows})
+            atomic_write_json(self._path, {"trips": [trip.to_row() for trip in kept]})
         except OSError as error:
+            self._owes_save_ms = self._clock.now_ms()
             self._events.alert("disk/trips", f"state/trips.json: {error}", severity="error")
         else:
+            self._owes_save_ms = None
             self._events.clear("disk/trips")
 
 
@@ -201,4 +262,5 @@ def _trip(row: Mapping[str, Any]) -> Trip:
         account=None if account is None else str(account),
         mode=Mode(row.get("mode", "pause")),
         until_ms=None if until_ms is None else int(until_ms),
+        number=None if row.get("number") is None else int(row["number"]),
     )

@@ -89,11 +89,15 @@ class ControlEntry(_Record):
 
 
 class Resumed(_Record):
-    """A person lifted what held a scope until `when_ms`."""
+    """A person lifted what held a scope until `when_ms`.
+
+    `number` orders it against the engine's own stops, whatever clocks say; None in older files.
+    """
 
     scope: Scope
     who: str
     when_ms: AtMs
+    number: int | None = None
     why: str = ""
     id: str
 
@@ -131,6 +135,7 @@ class Control(_Record):
     resumed: tuple[Resumed, ...] = ()
     armed: dict[str, Armed] = {}
     errands: tuple[Errand, ...] = ()
+    number: int = 0  # grows with every decision, whatever the clock does
     problem: Annotated[str, Field(exclude=True)] = ""  # the file is not as it should be
     is_unknown: Annotated[bool, Field(exclude=True)] = False  # nobody knows what people decided
 
@@ -149,16 +154,6 @@ class Control(_Record):
         entries = (row for row in self.entries if row.mode is Mode.FLATTEN)
         return [row.id for row in entries if _holds(row, account, symbol, now_ms)]
 
-    def flattened_symbols(self, account: str) -> set[str]:
-        """Name the symbols that flattens of an account name."""
-        return {
-            row.scope.symbol
-            for row in self.entries
-            if row.mode is Mode.FLATTEN
-            and row.scope.symbol
-            and row.scope.account in (None, account)
-        }
-
     def mode_of(self, scope: Scope) -> ControlEntry | None:
         """Find the decision for exactly this scope."""
         return next((row for row in self.entries if row.scope == scope), None)
@@ -172,9 +167,28 @@ class Control(_Record):
         times = [row.when_ms for row in self.resumed if _names(row.scope, account, symbol)]
         return max(times, default=None)
 
-    def scope_resumed_at_ms(self, scope: Scope) -> int | None:
-        """Tell when exactly this scope was last resumed."""
-        return max((row.when_ms for row in self.resumed if row.scope == scope), default=None)
+    def resumed_scope(self, scope: Scope) -> Resumed | None:
+        """Find the last resume of exactly this scope."""
+        return next((row for row in self.resumed if row.scope == scope), None)
+
+    def has_resumed(self, scope: Scope, *, number: int | None, at_ms: int) -> bool:
+        """Tell whether exactly this scope was resumed after a stop of that number and time."""
+        resumed = self.resumed_scope(scope)
+        if resumed is None:
+            return False
+        if number is None or resumed.number is None:
+            return resumed.when_ms >= at_ms  # of an older version
+        return resumed.number > number
+
+    def flatten_ids(self, account: str, *, now_ms: int) -> dict[str, str | None]:
+        """Give the flattens of an account by id, each with the symbol that it names, if any."""
+        return {
+            row.id: row.scope.symbol
+            for row in self.entries
+            if row.mode is Mode.FLATTEN
+            and row.scope.account in (None, account)
+            and not row.is_over(now_ms)
+        }
 
     def is_armed(self, account: AccountConfig) -> bool:
         """Tell whether orders may go to the venue; only live accounts need to be armed."""
@@ -196,8 +210,16 @@ class Control(_Record):
     def with_resumed(self, resumed: Resumed) -> "Control":
         """Lift the decision for exactly that scope, and the engine's holds it names."""
         entries = tuple(row for row in self.entries if row.scope != resumed.scope)
+        return self.with_lifted(resumed).model_copy(update={"entries": entries})
+
+    def with_lifted(self, resumed: Resumed) -> "Control":
+        """Lift the engine's holds of exactly that scope, and leave people's decisions there."""
         others = (row for row in self.resumed if row.scope != resumed.scope)
-        return self.model_copy(update={"entries": entries, "resumed": (*others, resumed)})
+        return self.model_copy(update={"resumed": (*others, resumed)})
+
+    def numbered(self, now_ms: int) -> "Control":
+        """Give it the next number; after a lost file it goes on from the clock."""
+        return self.model_copy(update={"number": max(self.number + 1, now_ms)})
 
     def with_errand(self, errand: Errand) -> "Control":
         """Ask for an errand, in place of an earlier one on its account."""

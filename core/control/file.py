@@ -164,7 +164,17 @@ def unblock(home: Home, scope: Scope, *, now_ms: int) -> Control:
 def resume(home: Home, scope: Scope, *, who: str, why: str = "", now_ms: int) -> Control:
     """Lift the decision for exactly this scope, and the engine's holds that it names."""
     resumed = Resumed(scope=scope, who=who, when_ms=now_ms, why=why, id=_new_id())
-    return _change(home, now_ms, lambda control: control.with_resumed(resumed))
+    return _change(home, now_ms, lambda control: control.with_resumed(_numbered(resumed, control)))
+
+
+def lift_holds(home: Home, scope: Scope, *, who: str, why: str = "", now_ms: int) -> Control:
+    """Lift the engine's holds of exactly this scope; what people decided for it stays."""
+    resumed = Resumed(scope=scope, who=who, when_ms=now_ms, why=why, id=_new_id())
+    return _change(home, now_ms, lambda control: control.with_lifted(_numbered(resumed, control)))
+
+
+def _numbered(resumed: Resumed, control: Control) -> Resumed:
+    return resumed.model_copy(update={"number": control.number})
 
 
 def arm(home: Home, account: AccountConfig, *, who: str, now_ms: int) -> Control:
@@ -191,7 +201,7 @@ def take_back(home: Home, errand_id: str, *, now_ms: int) -> Control:
 def _change(home: Home, now_ms: int, change: Callable[[Control], Control]) -> Control:
     home.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(home):
-        control = change(_control_to_change(home, now_ms))
+        control = change(_control_to_change(home, now_ms).numbered(now_ms))
         atomic_write_json(control_path(home), control.model_dump(mode="json"), is_indented=True)
     return control
 

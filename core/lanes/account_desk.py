@@ -50,7 +50,7 @@ class AccountDesk:
     resumed_at_ms: Callable[[str], int | None]  # by symbol: when a person last said resume
     strangers_since_ms: Callable[[], int]  # orders of other engines before this are history
     wall_ms: Callable[[], int]  # the wall clock: for what people and other processes wrote
-    trip: Callable[[str, str], None]  # (code, text): stop this account until resume
+    trip: Callable[[str, str], object]  # (code, text): stop this account until resume
     mode: AccountMode | None = None  # None = not connected yet
     blocker: Reason | None = None  # what stops increases on the whole account
     mode_read_at_ms: int = 0
@@ -59,7 +59,9 @@ class AccountDesk:
     leverage: dict[str, Decimal] = field(default_factory=dict)  # as last read or set
     off_since_ms: dict[str, int] = field(default_factory=dict)  # by symbol: off its target
     told: dict[str, str] = field(default_factory=dict)  # last reason told by symbol
-    flattened: set[str] = field(default_factory=set)  # flattens that are done
+    flattened: set[str] = field(default_factory=set)  # flattens that are done, by id
+    flattens_seen_ms: dict[str, int] = field(default_factory=dict)  # in force, by id: since when
+    keep_flattened: Callable[[set[str]], None] = lambda _ids: None  # over a restart
     sides_taken: set[tuple[str, str]] = field(default_factory=set)  # symbol, flatten: in hedge mode
     turns: dict[str, asyncio.Task[tuple[str, int]]] = field(
         default_factory=dict
@@ -122,6 +124,18 @@ class AccountDesk:
     def attempts_of(self, symbol: str) -> Attempts:
         """How often a symbol was tried in vain."""
         return self.attempts.get(symbol, Attempts())
+
+    def note_flattened(self, ids: set[str]) -> None:
+        """Remember flattens that are done, also over a restart; those no longer in force go."""
+        now_done = {one for one in self.flattened | ids if one in self.flattens_seen_ms}
+        if now_done == self.flattened:
+            return
+        self.flattened = now_done
+        try:
+            self.keep_flattened(now_done)
+        except OSError as error:
+            text = f"state/flattened.json: {error}"
+            self.events.alert(f"disk/{self.name}", text, severity="error", account=self.name)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run work that may outlive the pass; its end wakes the lane."""

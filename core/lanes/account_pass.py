@@ -22,6 +22,7 @@ from core.lanes.scope import (
     not_closed_now,
     note_closed_down,
     note_flattened,
+    see_flattens,
     sides_to_flatten,
     symbols_of,
     symbols_of_ours,
@@ -96,6 +97,7 @@ class AccountPass:
         look_ups = self._resolver.look_ups()
         if look_ups and (looks_up_first or self._desk.closing is not None):
             await self._wait(set(look_ups), LOOK_UP_MS)
+        see_flattens(self._desk, state.targets)
         priced = {*state.targets, *(self._desk.closing or ())}
         reading = await Reading.begun(self._desk, priced)
         state.snapshot = self._watched(await reading.first())

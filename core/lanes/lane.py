@@ -250,11 +250,27 @@ class Lane:
         self.state, self.reason = "lent", lent_for(errand)
         try:
             undisturbed = partial(self._wait_unless, asyncio.Event())
-            await run_errand(self.desk, inputs, errands, errand, wait=undisturbed)
-        finally:
-            self.state, self.reason = "ready", ""
-            self._next_at_ms = self.desk.now_ms()
+            await run_errand(
+                self.desk,
+                inputs,
+                errands,
+                errand,
+                wait=undisturbed,
+                reduces=partial(self._reduces_since, inputs),
+            )
+        except CredentialsError as error:
+            await self._credentials_failed(error)
+        if self.state == "lent":
+            self.state, self.reason, self._next_at_ms = "ready", "", self.desk.now_ms()
         return True
+
+    def _reduces_since(self, inputs: CycleInputs) -> bool:
+        """Tell whether something newer than these inputs reduces or flattens anything."""
+        if (newest := self._inputs) is None or newest is inputs:
+            return False
+        weighing = weighing_for(inputs.settings, self.desk.account)
+        before = compute_targets(inputs.contributions, weighing, now_ms=self.desk.wall_ms())
+        return self._reduces(newest, before)
 
     def _reduces(self, inputs: CycleInputs, at_work: Mapping[str, Target]) -> bool:
         newest = compute_targets(
@@ -269,7 +285,7 @@ class Lane:
         desk = self.desk
         symbols = {*desk.journal.symbols(desk.name), *(self._targets_at_work or ())}
         brakes = [desk.gate.brakes(desk.name, s) for s in symbols]
-        return any(b.flatten and b.flatten not in desk.flattened for b in brakes)
+        return any(set(b.flatten_ids) - desk.flattened for b in brakes)
 
     def _only_fills_are_due(self) -> bool:
         """True when this wake is for the read that follows our last fills, and nothing else."""

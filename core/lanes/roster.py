@@ -5,7 +5,7 @@ there yet or a missing key parks that account alone (B10).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from core.errors import BusyError, ConfigError, TransientError
@@ -71,7 +71,10 @@ class Roster:
         events: Events,
         clock: Clock,
         journal: OrdersJournal,
+        *,
+        configured: Collection[str] = (),
     ) -> None:
+        self._configured = {account.name for account in accounts} | set(configured)
         self.places = [Place(account=account) for account in accounts]
         self._open_account = open_account
         self._events = events
@@ -146,10 +149,9 @@ class Roster:
 
     def _tell_removed(self) -> None:
         """Tell of positions of ours under names that are not configured any more; send nothing."""
-        configured = {place.account.name for place in self.places}
         for name in self._journal.accounts():
             symbols = ", ".join(self._journal.left(name))
-            if not symbols or name in configured:
+            if not symbols or name in self._configured:
                 continue
             text = (
                 f"{name} is not in credentials.json any more, but positions of ours were left on"

@@ -3,6 +3,7 @@
 A disabled account's lane is about what is to be closed down, and nothing else.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from core.decision import Reason, View
@@ -39,7 +40,7 @@ def mode_of(desk: AccountDesk, symbol: str) -> tuple[Mode, str]:
     brakes = desk.gate.brakes(desk.name, symbol)
     if desk.closing is not None and brakes.mode is not Mode.HALT:
         return Mode.PAUSE, "enabled is false: it is only closed down"
-    if brakes.flatten and brakes.flatten in desk.flattened:
+    if brakes.flatten_ids and desk.flattened.issuperset(brakes.flatten_ids):
         return Mode.HALT, f"flat, and nothing is sent any more: {brakes.reason}"
     return brakes.mode, brakes.reason
 
@@ -53,21 +54,37 @@ def blockers_of(desk: AccountDesk) -> tuple[Reason, ...]:
     return tuple(found)
 
 
+def see_flattens(desk: AccountDesk, targets: Iterable[str]) -> None:
+    """Note which flattens are in force before a pass reads: only a later read shows them done."""
+    symbols = {"", *targets, *desk.journal.symbols(desk.name)}
+    ids = {one for s in symbols for one in desk.gate.brakes(desk.name, s).flatten_ids}
+    now_ms = desk.now_ms()
+    in_force = ids | set(desk.gate.flattens())
+    desk.flattens_seen_ms = {one: desk.flattens_seen_ms.get(one, now_ms) for one in in_force}
+
+
 def note_flattened(desk: AccountDesk, state: PassState) -> None:
-    """Remember the flattens that are done: from then on they are a halt."""
-    if state.read is None or desk.closing is not None:
+    """Remember the flattens that are done: from then on they are a halt.
+
+    Done is one where every symbol of it is flat, on a read begun after it was first seen.
+    """
+    read = state.read
+    if read is None or desk.closing is not None:
         return
-    named = desk.gate.flattened_symbols()
-    names = {*state.symbols, *state.read.positions, *state.read.both_sides, *named, ""}
-    flattens = {s: desk.gate.brakes(desk.name, s).flatten for s in names}
+    named = {symbol for symbol in desk.gate.flattens().values() if symbol}
+    names = {*state.symbols, *read.positions, *read.both_sides, *read.unreadable, *named, ""}
+    ids = {s: desk.gate.brakes(desk.name, s).flatten_ids for s in names}
     unfinished = {
-        flattens[s]
+        one
         for s in names - {""}
-        if state.read.size_lots(s) != ZERO
+        if read.size_lots(s) != ZERO
         or desk.ledger(s).open
         or state.trust.get(s, Trust.COUNTS) is not Trust.COUNTS
+        for one in ids[s]
     }
-    desk.flattened |= set(flattens.values()) - unfinished - {""}
+    seen = {one for one, at_ms in desk.flattens_seen_ms.items() if at_ms < read.began_at_ms}
+    done = {one for found in ids.values() for one in found} - unfinished
+    desk.note_flattened(done & seen)
 
 
 def not_closed_now(view: View) -> Reason | None:

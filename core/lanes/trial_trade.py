@@ -12,7 +12,7 @@ from typing import Any, Final
 from core.control import Errand
 from core.control.errands import Errands
 from core.cycle import CycleInputs, PassReport, SymbolReport, weighing_for
-from core.errors import TradeEngineError
+from core.errors import CredentialsError, TradeEngineError
 from core.lanes.account_desk import AccountDesk
 from core.lanes.account_pass import AccountPass, Waiter
 from core.lanes.instead import MARK, Instead
@@ -43,7 +43,11 @@ class Leg:
 
 
 class TrialTrade:
-    """One test trade on one account, while its lane does nothing else."""
+    """One test trade on one account, while its lane does nothing else.
+
+    It gives way at once to a brake and to a newer target that reduces: what is open then is closed
+    by the lane's next passes (`left_behind`). Once the command has ended it only closes.
+    """
 
     def __init__(
         self,
@@ -52,46 +56,75 @@ class TrialTrade:
         errand: Errand,
         *,
         make_pass: MakePass,
+        gives_way: Callable[[], str],
         is_wanted: Callable[[], bool],
     ) -> None:
         self._desk = desk
         self._inputs = inputs
         self._errand = errand
         self._make_pass = make_pass
+        self._gives_way = gives_way  # says why it must end now; empty = it may go on
         self._is_wanted = is_wanted  # False once the command that asked for it has ended
         self._legs: list[Leg] = []
 
     async def run(self) -> dict[str, Any]:
-        """Open, verify, close, verify flat; says what came of it."""
+        """Open, verify, close, verify flat; says what came of it. Raises CredentialsError."""
         refusal = await self._refusal()
         if refusal:
-            return self._result("refused", refusal)
+            return self.result("refused", refusal)
         sign = 1 if self._errand.side == "long" else -1
         trouble = await self._leg("open", sign, OPEN_WITHIN_MS)
-        left = self._desk.ledger(self._errand.symbol)
-        if trouble and not left.open and not left.expected_lots:
-            return self._result("failed", trouble)
+        if trouble and not self._is_something_left():
+            return self.result("failed", trouble)
         closing = await self._leg("close", 0, CLOSE_WITHIN_MS)
-        if closing:
-            text = f"{closing}; it is tried again at each pass: look at the venue"
+        if closing and self._is_something_left():
+            text = f"{closing}; the engine's next passes close it: look at ./trade-engine positions"
             self._alert(text)
-            return self._result("left", f"not closed: {text}")
-        return self._result("failed" if trouble else "done", trouble)
+            return self.result("left", f"not closed: {text}")
+        trouble = trouble or closing
+        return self.result("failed" if trouble else "done", trouble)
+
+    def _is_something_left(self) -> bool:
+        left = self._desk.ledger(self._errand.symbol)
+        return bool(left.open or left.expected_lots)
 
     async def _refusal(self) -> str:
-        """Say why no test may begin; empty = it may."""
+        """Say why no test may begin; empty = it may. Raises CredentialsError."""
         desk, symbol = self._desk, self._errand.symbol
         mode, reason = mode_of(desk, symbol)
         blockers = [blocker.text for blocker in blockers_of(desk)]
+        ledger = desk.ledger(symbol)
         if mode is not Mode.RUN or blockers:
             return f"nothing may be opened: {reason or '; '.join(blockers)}"
         if desk.gate.brakes(desk.name, symbol).is_dry_run:
             return f"{desk.name} is live and not armed: ./trade-engine arm {desk.name}"
-        if desk.ledger(symbol).open:
-            return "an order of ours on this symbol has no known end yet"
+        if ledger.open or ledger.hold is not None:
+            return "an order of ours on it has no known end, or it is held back: see status"
         if self._wants_something():
             return "the sources want a position of it: that is traded anyway; take another symbol"
-        return _held(await self._read(), symbol)
+        return _held(await self._read(), symbol) or await self._unfit()
+
+    async def _unfit(self) -> str:
+        """Say why the symbol or the size is none to trade; empty = it is."""
+        desk, symbol, lots = self._desk, self._errand.symbol, self._errand.lots
+        try:
+            instruments = await desk.market.instruments()
+            tickers = await desk.market.tickers([symbol])
+        except TradeEngineError as error:
+            return f"instruments or prices could not be read: {error}"
+        instrument, ticker = instruments.get(symbol), tickers.get(symbol)
+        if instrument is None or ticker is None:
+            return f"{symbol} is not listed here, or has no price"
+        equity = desk.watch.equity_seen.believed_usdt
+        if lots is None:
+            return ""
+        if equity is None:
+            return "the account's equity is not known yet: try again"
+        worth = lots * ticker.mark_price * instrument.contract_size
+        most = equity * self._inputs.settings.engine.engine.max_order_share
+        if worth <= most:
+            return ""
+        return f"{lots:f} lots are worth {worth:.2f} USDT, at most {most:.2f} (max_order_share)"
 
     def _wants_something(self) -> bool:
         targets = compute_targets(
@@ -103,10 +136,7 @@ class TrialTrade:
         return target is not None and bool(target.exposure)
 
     async def _read(self) -> PositionsRead | TradeEngineError:
-        try:
-            return await read_positions(self._desk)
-        except TradeEngineError as error:
-            return error
+        return await read_positions(self._desk)
 
     async def _leg(self, what: str, sign: int, within_ms: int) -> str:
         """Bring the symbol to a side or to flat; says what went wrong, nothing when it is there."""
@@ -124,6 +154,10 @@ class TrialTrade:
         )
         trouble = ""
         while desk.now_ms() - began_ms < within_ms:
+            if why := self._gives_way():
+                return f"ended early: {why}"
+            if sign and not self._is_wanted():
+                return "ended early: the command that asked for it has ended"
             report = await self._pass(instead)
             if isinstance(report, SymbolReport):
                 trouble = "; ".join(r.text for r in report.reasons)
@@ -132,14 +166,14 @@ class TrialTrade:
                     return ""
             else:
                 trouble = report
-            if sign and not self._is_wanted():
-                return "the command that asked for it has ended"
             await desk.clock.sleep(BETWEEN_S)
         return f"not done within {within_ms // 1000} s: {trouble or 'no reason is known'}"
 
     async def _pass(self, instead: Instead) -> SymbolReport | str:
         try:
             report: PassReport = await self._make_pass(instead).run(looks_up_first=True)
+        except CredentialsError:
+            raise
         except TradeEngineError as error:
             return str(error)
         return report.symbols[instead.symbol]
@@ -191,7 +225,8 @@ class TrialTrade:
             symbol=symbol,
         )
 
-    def _result(self, outcome: str, text: str) -> dict[str, Any]:
+    def result(self, outcome: str, text: str) -> dict[str, Any]:
+        """Give an answer as plain values."""
         return {
             "outcome": outcome,  # done, refused, failed, left
             "text": text,
@@ -226,11 +261,24 @@ def lent_for(errand: Errand) -> str:
 
 
 async def run_errand(
-    desk: AccountDesk, inputs: CycleInputs, errands: Errands, errand: Errand, *, wait: Waiter
+    desk: AccountDesk,
+    inputs: CycleInputs,
+    errands: Errands,
+    errand: Errand,
+    *,
+    wait: Waiter,
+    reduces: Callable[[], bool],
 ) -> None:
-    """Do what a command asks, and write down what came of it."""
+    """Do what a command asks, and write down what came of it. Raises CredentialsError."""
     symbol = errand.symbol
     desk.events.emit("lent", lent_for(errand), account=desk.name, symbol=symbol)
+
+    def gives_way() -> str:
+        mode, reason = mode_of(desk, symbol)
+        if mode is not Mode.RUN:
+            return reason
+        return "a newer target reduces something" if reduces() else ""
+
     trial = TrialTrade(
         desk,
         inputs,
@@ -243,12 +291,26 @@ async def run_errand(
             wait_unless_newer=wait,
             instead=instead,
         ),
+        gives_way=gives_way,
         is_wanted=lambda: errands.is_wanted(errand),
     )
-    result = await trial.run()
-    text = f"{symbol}: test trade {result['outcome']}"
+    result = trial.result("left", "it ended without an answer: look at ./trade-engine positions")
+    try:
+        errands.begin(errand)
+        result = await trial.run()
+    except CredentialsError as error:
+        result = trial.result("failed", str(error))
+        raise
+    except OSError as error:
+        result = trial.result("refused", f"state/errands could not be written: {error}")
+    finally:
+        _finish(desk, errands, errand, result)
+
+
+def _finish(desk: AccountDesk, errands: Errands, errand: Errand, result: Mapping[str, Any]) -> None:
+    text = f"{errand.symbol}: test trade {result['outcome']}"
     text = f"{text}: {result['text']}" if result["text"] else text
-    desk.events.emit("test_trade", text, account=desk.name, symbol=symbol)
+    desk.events.emit("test_trade", text, account=desk.name, symbol=errand.symbol)
     try:
         errands.finish(errand, _as_json(result))
     except OSError as error:

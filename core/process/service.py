@@ -50,7 +50,7 @@ class Service:
         self._extra: Mapping[str, Any] = {}
         self._crash: dict[str, Any] | None = None
         before = read_status(home, name)
-        self.ended_uncleanly = _ended_uncleanly(before)  # the process before this one
+        self.ended_uncleanly = False  # the process before this one; known once the lock is ours
         self._last_url = before.get("url")
         self._last_crash = before.get("exception") or before.get("last_crash")
 
@@ -101,6 +101,7 @@ class Service:
             path = self.home.state / f"{self.name}.lock"
             self._lease = await take_over(path, f"{self.name} ({path})", stop=self.stopping)
             self._lease.mark(orphan=self.orphan, stopping=self.stopping.is_set())
+            self.ended_uncleanly = _ended_uncleanly(read_status(self.home, self.name))
             async with asyncio.TaskGroup() as tasks:
                 heart = tasks.create_task(self._beat(), name="heartbeat")
                 await body(self)

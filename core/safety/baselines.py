@@ -11,6 +11,7 @@ from typing import Any
 from core.errors import ConfigError
 from core.safety.losses import Baseline
 from core.store import atomic_write_json, read_json
+from core.trips import Mark
 
 
 class Baselines:
@@ -43,7 +44,11 @@ def _encode(baseline: Baseline) -> dict[str, Any]:
         "day": baseline.day,
         "day_start_usdt": str(baseline.day_start_usdt),
         "peak_usdt": str(baseline.peak_usdt),
-        "tripped": sorted(baseline.tripped),
+        "orders_from_ms": baseline.orders_from_ms,
+        "tripped": {
+            kind: {"at_ms": mark.at_ms, "number": mark.number, "until_ms": mark.until_ms}
+            for kind, mark in baseline.tripped.items()
+        },
     }
 
 
@@ -52,5 +57,9 @@ def _decode(row: Mapping[str, Any]) -> Baseline:
         day=str(row["day"]),
         day_start_usdt=Decimal(row["day_start_usdt"]),
         peak_usdt=Decimal(row["peak_usdt"]),
-        tripped=frozenset(row.get("tripped", ())),
+        orders_from_ms=int(row["orders_from_ms"]),
+        tripped={
+            kind: Mark(at_ms=mark["at_ms"], number=mark["number"], until_ms=mark["until_ms"])
+            for kind, mark in row["tripped"].items()
+        },
     )

@@ -18,12 +18,14 @@ def recent(times_ms: Sequence[int], now_ms: int, window_s: int) -> list[int]:
     return [at for at in times_ms if now_ms - window_s * 1000 < at <= now_ms][-KEPT:]
 
 
-def note_start(path: Path, *, was_unclean: bool, now_ms: int, window_s: int) -> int:
-    """Note a start and count the unclean ends within the window. Raises OSError."""
-    times = recent([*_read(path), *([now_ms] if was_unclean else ())], now_ms, window_s)
-    if was_unclean:
-        atomic_write_json(path, {"unclean_ms": times})
-    return len(times)
+def unclean_ends(path: Path, *, was_unclean: bool, now_ms: int, window_s: int) -> list[int]:
+    """Give the times of the unclean ends within the window, the last one among them."""
+    return recent([*_read(path), *([now_ms] if was_unclean else ())], now_ms, window_s)
+
+
+def keep_ends(path: Path, times_ms: Sequence[int]) -> None:
+    """Keep them for the next start. Raises OSError."""
+    atomic_write_json(path, {"unclean_ms": list(times_ms)})
 
 
 def _read(path: Path) -> list[int]:

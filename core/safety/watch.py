@@ -5,12 +5,14 @@ and stops no reduction: what it says are obstacles to increases, trips, and aler
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, get_args
 
 from core.clock import next_utc_day_ms, utc_day
 from core.decision import Reason
 from core.events import Events
+from core.ledger import SETTLE_MS
 from core.model import ZERO, Equity, Mode, PositionsRead
 from core.safety.equity_guard import EquitySeen, look
 from core.safety.losses import (
@@ -18,6 +20,8 @@ from core.safety.losses import (
     Loss,
     LossKind,
     Moment,
+    StopKind,
+    is_traded,
     losses,
     moved_between,
     rebased,
@@ -25,11 +29,12 @@ from core.safety.losses import (
     shifted,
     tripped,
 )
-from core.safety.order_budget import OrderTimes, refusal, today
+from core.safety.order_budget import OrderLimits, OrderTimes, refusal, today
 from core.settings import AccountConfig, SafetyLimits
-from core.trips import Trips
+from core.trips import Trip, Trips
 
 PEAK_STEP = Decimal("0.001")  # of the stored peak: smaller growth is not worth a write
+STOPS: tuple[StopKind, ...] = get_args(StopKind)
 MARKS: Mapping[LossKind, str] = {"daily_loss": "since 00:00 UTC", "drawdown": "from its peak"}
 
 
@@ -75,6 +80,11 @@ class Watch:
         self._over_once: set[LossKind] = set()
         self._obstacles: tuple[Reason, ...] = ()
         self._read: Equity | None = None
+        self._counts_transfers = account.equity_scope == "usdt"  # collateral has prices of its own
+        self._moved_from: Moment | None = None  # the look before a transfer that was seen once
+        self._traded_at_ms = 0
+        if self._baseline is not None:  # what a first read is held against
+            self.equity_seen = EquitySeen(believed_usdt=self._baseline.day_start_usdt)
 
     @property
     def obstacles(self) -> tuple[Reason, ...]:
@@ -98,7 +108,6 @@ class Watch:
             return not self._is_doubted()
         self._read = equity
         self._obstacles = ()
-        self._count_orders(limits)
         if equity.equity_usdt is None or read is None:
             return True
         self._guard(equity.equity_usdt, limits.equity_jump_limit)
@@ -109,13 +118,19 @@ class Watch:
 
     def order_refusal(self, pending: int = 0) -> Reason | None:
         """Say why no further increase may go; `pending` are let go already, but not counted."""
-        limits = self.limits
-        return refusal(
-            self.orders,
-            self._now_ms(),
-            per_minute=limits.max_orders_per_minute,
-            per_day=limits.max_orders_per_day,
-            pending=pending,
+        return refusal(self.orders, self._now_ms(), self._order_limits(), pending=pending)
+
+    @property
+    def orders_today(self) -> int:
+        """How many orders count against the day's limit."""
+        return today(self.orders, self._now_ms(), self._order_limits().from_ms)
+
+    def _order_limits(self) -> OrderLimits:
+        baseline = self._baseline
+        return OrderLimits(
+            per_minute=self.limits.max_orders_per_minute,
+            per_day=self.limits.max_orders_per_day,
+            from_ms=0 if baseline is None else baseline.orders_from_ms,
         )
 
     def _is_doubted(self) -> bool:
@@ -133,29 +148,13 @@ class Watch:
         self._obstacles = (Reason(code="equity_jump", text=text),)
         self._events.emit("equity_jump", text, severity="warning", account=self.name)
 
-    def _count_orders(self, limits: SafetyLimits) -> None:
-        count = today(self.orders, self._now_ms())
-        if limits.max_orders_per_day and count >= limits.max_orders_per_day:
-            text = (
-                f"{self.name} sent {count} orders since 00:00 UTC, at most "
-                f"{limits.max_orders_per_day} (safety.max_orders_per_day): is something trading "
-                f"against itself? It only reduces until midnight UTC, or until "
-                f"./trade-engine resume --account {self.name}"
-            )
-            until_ms = next_utc_day_ms(self._wall_ms())
-            self._trips.stop(self.name, "orders_per_day", text, until_ms=until_ms)
-
-    def _measure(self, now: Moment, limits: SafetyLimits) -> None:
-        moved = moved_between(self._before, now)
-        self._before = now
+    def _measure(self, seen: Moment, limits: SafetyLimits) -> None:
+        now = self._settled(seen)
         baseline = self._baseline
-        if baseline is not None and moved:
-            baseline = shifted(baseline, moved)
-            text = f"{moved:+f} USDT were moved, not won or lost: losses are measured from there on"
-            self._events.emit("funds_moved", text, account=self.name)
-        for kind in () if baseline is None else sorted(baseline.tripped):
-            if baseline is not None and not self._trips.has(self.name, kind):
-                baseline = rebased(baseline, kind, now.equity_usdt)
+        if baseline is not None:
+            baseline = self._without_what_was_moved(baseline, now)
+            baseline = self._with_stops(baseline, now.equity_usdt)
+        self._before = now
         baseline = rolled(baseline, now.equity_usdt, utc_day(self._wall_ms()))
         by_kind: dict[LossKind, Decimal] = {
             "daily_loss": limits.daily_loss_limit,
@@ -163,12 +162,69 @@ class Watch:
         }
         self.losses = losses(baseline, now.equity_usdt, by_kind)
         for loss in self.losses:
-            if self._judge(loss, now.equity_usdt, limits):
-                baseline = tripped(baseline, loss.kind)
-        self._keep(baseline)
+            stop = self._judge(loss, now.equity_usdt, limits)
+            baseline = baseline if stop is None else tripped(baseline, loss.kind, stop.mark)
+        self._baseline = baseline
+        stop = self._count_orders(limits)
+        self._keep(baseline if stop is None else tripped(baseline, "orders_per_day", stop.mark))
 
-    def _judge(self, loss: Loss, equity_usdt: Decimal, limits: SafetyLimits) -> bool:
-        """Warn, doubt, or stop the account for a loss; True = it was stopped just now."""
+    def _settled(self, seen: Moment) -> Moment:
+        """Tell whether the wallet may be believed to show all that was traded."""
+        before = self._before
+        if before is not None and is_traded(before, seen):
+            self._traded_at_ms = self._now_ms()
+        since_ms = self._now_ms() - self._traded_at_ms
+        return replace(seen, is_settled=before is not None and since_ms >= SETTLE_MS)
+
+    def _without_what_was_moved(self, baseline: Baseline, now: Moment) -> Baseline:
+        """Shift the marks by money that somebody moved, once two looks agree on it."""
+        if not self._counts_transfers:
+            return baseline
+        start = self._before if self._moved_from is None else self._moved_from
+        moved = moved_between(start, now)
+        was_seen, self._moved_from = self._moved_from is not None, start if moved else None
+        if not moved or not was_seen:
+            if moved:
+                text = f"{moved:+f} USDT seem to have been moved; it is looked at once more"
+                self._obstacles = (*self._obstacles, Reason(code="funds_moved", text=text))
+            return baseline
+        self._moved_from = None
+        text = f"{moved:+f} USDT were moved, not won or lost: losses are measured from there on"
+        self._events.emit("funds_moved", text, account=self.name)
+        return shifted(baseline, moved)
+
+    def _with_stops(self, baseline: Baseline, equity_usdt: Decimal) -> Baseline:
+        """Measure anew what was lifted; put a stop back whose record was lost."""
+        for kind, mark in sorted(baseline.tripped.items()):
+            if self._trips.has(self.name, kind):
+                continue
+            if self._trips.is_released(self.name, mark):
+                baseline = rebased(baseline, kind, equity_usdt, self._now_ms())
+                continue
+            text = f"{self.name}: {kind} was reached, and nobody has resumed the account since"
+            stop = self._trips.stop(self.name, kind, text, until_ms=mark.until_ms)
+            baseline = tripped(baseline, kind, stop.mark)
+        for kind in STOPS:
+            found = self._trips.find(self.name, kind)
+            if found is not None and kind not in baseline.tripped:
+                baseline = tripped(baseline, kind, found.mark)
+        return baseline
+
+    def _count_orders(self, limits: SafetyLimits) -> Trip | None:
+        """Stop an account that sent too many; None = it was not stopped just now."""
+        count, most = self.orders_today, limits.max_orders_per_day
+        if not most or count < most or self._trips.has(self.name, "orders_per_day"):
+            return None
+        text = (
+            f"{self.name} sent {count} orders since 00:00 UTC, at most {most} "
+            "(safety.max_orders_per_day): is something trading against itself? It only reduces "
+            f"until midnight UTC, or until ./trade-engine resume --account {self.name}"
+        )
+        until_ms = next_utc_day_ms(self._wall_ms())
+        return self._trips.stop(self.name, "orders_per_day", text, until_ms=until_ms)
+
+    def _judge(self, loss: Loss, equity_usdt: Decimal, limits: SafetyLimits) -> Trip | None:
+        """Warn, doubt, or stop the account for a loss; None = it was not stopped just now."""
         text = self._said(loss, equity_usdt)
         is_near = bool(loss.limit) and loss.share >= loss.limit * limits.loss_warning
         key = f"loss_near/{loss.kind}/{self.name}"
@@ -179,18 +235,17 @@ class Watch:
             self._events.clear(key)
         if not loss.is_over or is_stopped:
             self._over_once.discard(loss.kind)
-            return False
+            return None
         if loss.kind not in self._over_once:
             self._over_once.add(loss.kind)
             once_more = Reason(code=loss.kind, text=f"{text}; it is read once more")
             self._obstacles = (*self._obstacles, once_more)
-            return False
+            return None
         self._over_once.discard(loss.kind)
         self._events.clear(key)
-        self._stop(loss, text, limits)
-        return True
+        return self._stop(loss, text, limits)
 
-    def _stop(self, loss: Loss, text: str, limits: SafetyLimits) -> None:
+    def _stop(self, loss: Loss, text: str, limits: SafetyLimits) -> Trip:
         is_daily = loss.kind == "daily_loss"
         action = limits.daily_loss_action if is_daily else limits.drawdown_action
         until_ms = None
@@ -198,7 +253,7 @@ class Watch:
             until_ms = next_utc_day_ms(self._wall_ms())
         what = "everything is closed" if action == "flatten" else "nothing is opened"
         until = "midnight UTC, or " if until_ms is not None else ""
-        self._trips.stop(
+        return self._trips.stop(
             self.name,
             loss.kind,
             f"{text}; {what} until {until}./trade-engine resume --account {self.name}, which "
@@ -247,5 +302,6 @@ def _moment(equity: Equity, equity_usdt: Decimal, read: PositionsRead, orders: i
 def _is_worth_a_write(stored: Baseline, now: Baseline) -> bool:
     grown = now.peak_usdt - stored.peak_usdt
     is_peak_moved = grown < 0 or grown > stored.peak_usdt * PEAK_STEP
-    is_start_moved = (now.day, now.day_start_usdt) != (stored.day, stored.day_start_usdt)
-    return is_peak_moved or is_start_moved or now.tripped != stored.tripped
+    marks = (now.day, now.day_start_usdt, now.orders_from_ms, now.tripped)
+    were = (stored.day, stored.day_start_usdt, stored.orders_from_ms, stored.tripped)
+    return is_peak_moved or marks != were

@@ -1,6 +1,6 @@
 """The engine's part of the status: what the executor knows, as plain JSON values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
@@ -9,7 +9,7 @@ from core.control import Control
 from core.cycle import SymbolReport
 from core.events import Events
 from core.lanes.roster import Place, Roster
-from core.safety.order_budget import last_minute, today
+from core.safety.order_budget import last_minute
 from core.safety.watch import Watch
 from core.settings import AccountConfig, EngineConfig
 from core.trade_executor import TradeExecutor
@@ -93,15 +93,10 @@ def _account(place: Place, control: Control) -> dict[str, Any]:
         "last_pass_ms": None if report is None else report.ended_at_ms - report.began_at_ms,
         "open_intents": open_intents,
         "safety": None if lane is None else _safety(lane.desk.watch, lane.desk.now_ms()),
-        "flattened": [] if lane is None else _ids(lane.desk.flattened),
+        "flattened": [] if lane is None else sorted(lane.desk.flattened),
         "read_failures": [] if report is None else list(report.read_failures),
         "symbols": [] if report is None else [_symbol(s) for s in _sorted(report.symbols)],
     }
-
-
-def _ids(flattened: Iterable[str]) -> list[str]:
-    """Name the flattens that are done."""
-    return sorted({one for ids in flattened for one in ids.split()})
 
 
 def _safety(watch: Watch, now_ms: int) -> dict[str, Any]:
@@ -125,7 +120,7 @@ def _safety(watch: Watch, now_ms: int) -> dict[str, Any]:
         "stopped": watch.stopped,
         "orders_minute": last_minute(watch.orders, now_ms),
         "max_orders_minute": limits.max_orders_per_minute,
-        "orders_day": today(watch.orders, now_ms),
+        "orders_day": watch.orders_today,
         "max_orders_day": limits.max_orders_per_day,
     }
 

@@ -5,6 +5,7 @@ its thread and fsync (a virtual clock would run away from them), HTTP is `in_pro
 """
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from commands.flattening import Outcome
 from commands.wiring import run_engine
 from core.clock import utc_day
 from core.control import EVERYTHING, Scope
-from core.control.file import lend, set_mode
+from core.control.file import set_mode
 from core.home import Home
 from core.journal.files import encode_rows, journal_name
 from core.model import Mode, Signal
@@ -53,11 +54,12 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "DOGEUSDT")
 class PlainLog:
     """Appends rows to the day's file at once."""
 
-    def __init__(self, folder: Path, prefix: str, clock: Clock) -> None:
+    def __init__(self, folder: Path, prefix: str, clock: Clock, disk_s: float) -> None:
         self._folder, self._prefix, self._clock = folder, prefix, clock
+        self._disk_s = disk_s
 
     async def commit(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        await asyncio.sleep(0.0003)
+        await asyncio.sleep(self._disk_s)
         path = self._folder / journal_name(self._prefix, utc_day(self._clock.now_ms()))
         with path.open("ab") as file:
             file.write(encode_rows(rows))
@@ -69,11 +71,12 @@ class PlainLog:
 class PlainWorld(RealWorld):
     """The real world, but for what costs a thread or belongs to the whole host."""
 
-    def engine_id(self) -> str:
-        return ENGINE_ID
+    def __init__(self, home: Home, *, disk_s: float) -> None:
+        super().__init__(home)
+        self._disk_s = disk_s
 
     def log(self, prefix: str, clock: Clock) -> PlainLog:
-        return PlainLog(self.home.state, prefix, clock)
+        return PlainLog(self.home.state, prefix, clock, self._disk_s)
 
     def lease(self, account: AccountConfig) -> Lease | None:
         del account
@@ -83,10 +86,13 @@ class PlainWorld(RealWorld):
 class CommandHouse:
     """One home with accounts by name, and the exchange that they trade on."""
 
-    def __init__(self, folder: Path, accounts: Mapping[str, str], **row: Any) -> None:
+    def __init__(
+        self, folder: Path, accounts: Mapping[str, str], *, disk_s: float = 0.0003, **row: Any
+    ) -> None:
         self.home = Home(folder)
         self.home.make_folders()
         self.clock = VirtualClock()
+        self.disk_s = disk_s
         self.venues = dict(accounts)
         self._write_configuration(row)
         self.server = PaperServer(
@@ -101,22 +107,25 @@ class CommandHouse:
         self._service: Any = None
 
     # --- the living engine
-    async def start(self, *, within_s: float = 60) -> None:
+    async def start(self) -> None:
         """Let an engine live, under its lock, until `stop`."""
         self._service = SimpleNamespace(
             home=self.home,
             stopping=asyncio.Event(),
             ended_uncleanly=False,
             ready=partial(asyncio.sleep, 0),
-            write_status=partial(replace_status, self.home, "trade-engine"),
+            write_status=self._write_status,
         )
         self._life = asyncio.create_task(self._live())
         await asyncio.sleep(0)
-        del within_s
 
     async def _live(self) -> None:
         with lock_now(self.home.state / "trade-engine.lock", "trade-engine"):
             await run_engine(cast("Service", self._service))
+
+    def _write_status(self, part: Mapping[str, Any]) -> None:
+        heard_at_ms = time.time_ns() // 1_000_000  # commands look at the wall for this
+        replace_status(self.home, "trade-engine", {**part, "refreshed_at_ms": heard_at_ms})
 
     async def stop(self) -> None:
         """End the engine as SIGTERM would; its orders land first."""
@@ -228,6 +237,7 @@ class CommandHouse:
         home = self.home
         atomic_write_json(home.credentials, {"accounts": rows})
         home.credentials.chmod(0o600)
+        atomic_write_json(home.state / "engine.json", {"engine_id": ENGINE_ID})
         atomic_write_json(home.asset_mapping, {"tradingview": {s: s for s in SYMBOLS}})
         sources = [{"source": "tradingview", "weight": 1}]
         weights = [{"symbol": s, "leverage": 3, "sources": sources} for s in SYMBOLS]
@@ -253,8 +263,5 @@ def on_virtual_time(house: CommandHouse) -> Iterator[None]:
             patch.setattr(module, "Transport", transport)
             patch.setattr(module, "SteadyClock", VirtualClock)
         patch.setattr(wiring, "SystemClock", VirtualClock)
-        patch.setattr(wiring, "RealWorld", PlainWorld)
+        patch.setattr(wiring, "RealWorld", partial(PlainWorld, disk_s=house.disk_s))
         yield
-
-
-__all__ = ["SYMBOLS", "CommandHouse", "lend", "on_virtual_time"]

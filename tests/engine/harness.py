@@ -12,8 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from core.control import Control, Resumed, Scope, strictest
 from core.control import Held as HeldMode
-from core.control import strictest
 from core.cycle import CycleInputs, PassReport
 from core.decision import Frozen
 from core.events import Events
@@ -166,7 +166,7 @@ class Engine:
             self._targets_file.with_name("trips.json"),
             self.clock,
             self.events,
-            lambda account: self.resumed.get(f"account {account}"),
+            self._control,
         )
         self.watch = watch_for(
             self.account, self.journal, self.tripping, self.events, self._targets_file.parent
@@ -271,6 +271,13 @@ class Engine:
                 contributions=tuple(self.depths.values()),
             )
         )
+
+    def _control(self) -> Control:
+        """What people decided: a resume of the account, under "account one" in `resumed`."""
+        at_ms = self.resumed.get(f"account {self.account.name}")
+        scope = Scope(account=self.account.name)
+        rows = () if at_ms is None else (Resumed(scope=scope, who="ann", when_ms=at_ms, id="r"),)
+        return Control(resumed=rows)
 
     def _brakes(self, _account: str, _symbol: str) -> Brakes:
         mode, reason = strictest(self.mode, self.tripping.held(self.account.name))

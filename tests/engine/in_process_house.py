@@ -14,6 +14,7 @@ from typing import Any
 from account_processors import Address, CcxtMarket, Transport, open_venue, venue_profiles
 from account_processors.transport.limiter import Limiter
 from account_processors.transport.profile import Profile
+from core.control import Control
 from core.control import Held as HeldMode
 from core.cycle import CycleInputs, PassReport
 from core.events import Events
@@ -117,7 +118,7 @@ class House:
         self.events = Events(self.events_disk, self.clock)
         self.frozen = RecordedTargets(self._file)
         self.frozen.lots_by_version = self.lots_by_version
-        self.tripping = Trips(self._folder / "trips.json", self.clock, self.events, lambda _: None)
+        self.tripping = Trips(self._folder / "trips.json", self.clock, self.events, Control)
         self._transport = Transport(
             clock=self.clock,
             limiter=Limiter(self.clock),

@@ -1,12 +1,16 @@
 """`correct-accounts` and `repair` on the real engine: shown, asked, done, looked at again."""
 
+import time
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from core.control import Scope
+from core.control.file import read_control, set_mode
 from core.home import HOME_VARIABLE
-from tests.drills.stage import BTC, Stage, stage
+from core.model import Mode
+from tests.drills.stage import BTC, ETH, Stage, stage
 from tests.engine.plan_scene import Screen, ask, untouched
 
 TENTH = Decimal("0.1")
@@ -136,3 +140,48 @@ async def test_an_order_that_the_venue_does_not_tell_of_stays_open_and_is_named(
 
         assert (code, told["after"]) == (5, told["before"])
         assert told["after"][0]["symbol"] == BTC
+
+
+async def test_nothing_but_what_is_shown_is_traded(tmp_path: Path, capsys: Screen) -> None:
+    async with stage(tmp_path, accounts={"main": {}, "other": {}}) as here:
+        here.trade(TENTH)
+        await here.start()
+        await here.settled(await here.alert("long", "2/100"))
+        here.trade(-TENTH)
+        await here.again(where=lambda r: BTC in r.symbols and r.symbols[BTC].hold == "external")
+        await here.kill()
+        await here.alert("long", "2/100", symbol=ETH)  # the engine has not heard of it yet
+        code, _ = await ask(capsys, "correct-accounts", "--account", "main")
+
+        assert code == 6  # ETH is still to be traded, by the engine
+        assert here.held() == TENTH
+        assert here.held(ETH) == 0
+
+
+async def test_what_a_person_stopped_is_shown_and_left_alone(
+    tmp_path: Path, capsys: Screen
+) -> None:
+    async with stage(tmp_path) as here:
+        await closed_by_hand(here)
+        where, at_ms = Scope(account="main", symbol=BTC), int(time.time() * 1000)
+        set_mode(here.home, where, Mode.HALT, who="ann", why="do not touch", now_ms=at_ms)
+        code, told = await ask(capsys, "correct-accounts")
+        (row,) = told["differences"]
+
+        assert (code, row["remedy"]) == (6, "")
+        assert "do not touch" in row["what"]
+        assert here.held() == 0
+        assert [entry.why for entry in read_control(here.home).entries] == ["do not touch"]
+
+
+async def test_a_lifted_hold_leaves_a_pause_of_everything_in_force(
+    tmp_path: Path, capsys: Screen
+) -> None:
+    async with stage(tmp_path) as here:
+        await closed_by_hand(here)
+        code, _ = await ask(capsys, "correct-accounts")
+        assert code == 0
+        assert read_control(here.home).entries == ()
+        assert [row.scope for row in read_control(here.home).resumed] == [
+            Scope(account="main", symbol=BTC)
+        ]

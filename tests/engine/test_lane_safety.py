@@ -46,7 +46,7 @@ async def with_two_held(tmp_path: Path, **limits: Any) -> Engine:
     engine.start()
     engine.want(lots=2)
     await engine.settled()
-    await asyncio.sleep(70)  # until it was looked at with the position held
+    await asyncio.sleep(190)  # until it was looked at twice with the position held
     return engine
 
 
@@ -327,6 +327,107 @@ def test_a_symbol_that_a_person_paused_is_no_drift(tmp_path: Path) -> None:
 
         assert engine.held() == 0
         assert "drift/one/BTCUSDT" not in engine.alerts()
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_stop_whose_record_was_lost_is_put_back_and_forgives_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, drawdown_limit="0.1")
+        win(engine, -150_000)
+        await asyncio.sleep(90)
+        assert stops(engine) == ["drawdown"]
+        await engine.crash()
+        (tmp_path / "trips.json").unlink()
+        engine.start()
+        engine.nudge()
+        await asyncio.sleep(90)
+        stored = orjson.loads((tmp_path / "baselines.json").read_bytes())["accounts"]
+        assert stops(engine) == ["drawdown"]
+        assert [row["peak_usdt"] for row in stored.values()] == ["1000000"]
+        engine.resumed["account one"] = engine.clock.now_ms()
+        await asyncio.sleep(90)
+
+        assert stops(engine) == []
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_first_read_after_a_restart_is_held_against_what_was_there(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, drawdown_limit="0.2", drawdown_action="flatten")
+        await engine.crash()
+        engine.venue.equity_usdt /= 2  # misread, once
+        engine.start()
+        engine.nudge()
+        await asyncio.sleep(2)
+        assert "equity_jump" in engine.codes()
+        engine.venue.equity_usdt *= 2
+        await asyncio.sleep(400)
+
+        assert engine.held() == 2
+        assert stops(engine) == []
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_loss_that_the_wallet_shows_late_is_no_transfer(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, daily_loss_limit="0.15")
+        win(engine, -140_000)
+        engine.want(lots=1)
+        await asyncio.sleep(1)
+        # half of it is realised: gone from what is unrealised, and not yet from the wallet
+        win(engine, 70_000)
+        await asyncio.sleep(65)
+        engine.venue.equity_usdt -= 100_000  # the wallet shows it, and slippage
+        await asyncio.sleep(200)
+
+        assert stops(engine) == ["daily_loss"]
+        assert "funds_moved" not in engine.codes()
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_wallet_that_was_misread_once_moves_no_mark(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path, daily_loss_limit="0.5")
+        engine.venue.equity_usdt -= 100_000
+        engine.nudge()
+        await asyncio.sleep(2)
+        engine.venue.equity_usdt += 100_000
+        await asyncio.sleep(200)
+
+        assert "funds_moved" not in engine.codes()
+        await engine.stop()
+
+    run(story())
+
+
+def test_a_resume_lets_an_account_trade_on_that_sent_too_many_orders(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = Engine(tmp_path, max_orders_per_day=2)
+        engine.start()
+        for lots in (1, 2):
+            engine.want(lots=lots)
+            await engine.settled()
+        await asyncio.sleep(70)
+        assert stops(engine) == ["orders_per_day"]
+        engine.resumed["account one"] = engine.clock.now_ms()
+        engine.want(lots=3)
+        await engine.settled()
+        await asyncio.sleep(70)
+        assert stops(engine) == []
+        await engine.crash()
+        engine.start()
+        engine.want(lots=4)
+        await engine.settled()
+
+        assert engine.held() == 4
         await engine.stop()
 
     run(story())

@@ -24,9 +24,7 @@ from tests.engine.plan_scene import tree
 
 CLOCK = SteadyClock()
 FROZEN = Frozen(version="v", exposure=Decimal(1), leverage=Decimal(3), lots=Decimal(2))
-BASELINE = Baseline(
-    day="2026-01-01", day_start_usdt=Decimal(1), peak_usdt=Decimal(2), tripped=frozenset()
-)
+BASELINE = Baseline(day="2026-01-01", day_start_usdt=Decimal(1), peak_usdt=Decimal(2))
 SAID = Contribution(
     source="tradingview",
     source_symbol="BTCUSDT",
@@ -53,8 +51,10 @@ async def use(world: World) -> tuple[object, ...]:
     targets, baselines = world.targets(), world.baselines()
     targets.put("one", {"BTCUSDT": FROZEN})
     baselines.put("one", BASELINE)
-    trips = world.trips(CLOCK, events, lambda _: None)
+    trips = world.trips(CLOCK, events, Control)
     trips.stop("one", "second_engine", "two of them")
+    flattens = world.flattens()
+    flattens.put("one", {"an-id"})
     manager = world.signals([], CLOCK, events)
     manager.remember([SAID])
     manager.confirm_execution("one", {"BTCUSDT": "v"}, {"BTCUSDT": Decimal(1)})
@@ -91,6 +91,7 @@ async def test_the_same_use_of_the_real_world_writes_all_of_these_files(home: Ho
         "state/baselines",
         "state/contributions",
         "state/events",
+        "state/flattened",
         "state/last_good/engine_config",
         "state/orders",
         "state/targets",

@@ -1,6 +1,7 @@
 """README and docs say what the code does: commands, codes, links, examples."""
 
 import ast
+import itertools
 import re
 import shlex
 import subprocess
@@ -19,14 +20,14 @@ from core.model import Mode
 from core.planner import DEAD_BAND
 from core.process.exit_codes import ExitCode
 from core.safety.losses import LossKind
+from core.settings import EngineConfig
 from core.settings.account import Credentials
 from core.settings.signals import parse_mapping, parse_weights
 from core.sizing import BELOW_MINIMUM
 from paper_exchange.faults import ORDER_KINDS, REQUEST_KINDS, FaultTable
 from signal_processors.tradingview_processor import ParsedAlert, parse
+from tests.unit.docs_pages import PAGES, README, blocks
 
-README = CHECKOUT / "README.md"
-PAGES = sorted([README, *(CHECKOUT / "docs").glob("*.md")])
 ALL_TEXTS = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")])
 TROUBLESHOOTING = CHECKOUT / "docs" / "troubleshooting.md"
 # how a reason's code is made where it is no literal, and what can come of it
@@ -47,40 +48,38 @@ OUTCOMES = {
     "crash_loop",
 }  # said elsewhere than in a `Reason`
 
-Block = tuple[str, str]
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    """Give the fenced blocks of a page: language, content."""
-    text = page.read_text(encoding="utf-8")
-    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        yield found[1], found[2]
-
 
 def blocks_of(*languages: str) -> list[Any]:
     return [
-        pytest.param(content, id=f"{page.name}-{number}")
+        pytest.param(block.content, id=f"{page.name}-{number}")
         for page in PAGES
-        for number, (language, content) in enumerate(blocks(page))
-        if language in languages
+        for number, block in enumerate(blocks(page))
+        if block.language in languages
     ]
 
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:
     """Give every command line of the pages' shell blocks: where, words."""
     for page in PAGES:
-        for language, content in blocks(page):
-            if language == "sh":
-                for line in content.replace("\\\n", " ").splitlines():
+        for block in blocks(page):
+            if block.language == "sh":
+                for line in block.content.replace("\\\n", " ").splitlines():
                     yield page.name, shlex.split(line, comments=True)
 
 
-def own_lines() -> list[Any]:
-    """Give the words behind `./trade-engine`, from blocks and from running text."""
+def lines_of_blocks() -> list[Any]:
+    """Give the words behind `./trade-engine` from blocks: whole command lines."""
     found: set[tuple[str, ...]] = set()
     for _, words in command_lines():
         if "./trade-engine" in words:
-            found.add(tuple(words[words.index("./trade-engine") + 1 :]))
+            line = itertools.takewhile(lambda word: word not in "|>&;", words)
+            found.add(tuple(line)[words.index("./trade-engine") + 1 :])
+    return [pytest.param(words, id=" ".join(words)[:40]) for words in sorted(found) if words]
+
+
+def mentions() -> list[Any]:
+    """Give the words behind `./trade-engine` in running text: needed options may be left out."""
+    found: set[tuple[str, ...]] = set()
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for code in re.findall(r"`\./trade-engine ([^`\n]+)`", text):
@@ -242,18 +241,49 @@ def test_each_fault_is_documented() -> None:
     assert [kind for kind in (*REQUEST_KINDS, *ORDER_KINDS) if f"`{kind}`" not in page] == []
 
 
-@pytest.mark.parametrize("words", own_lines())
-def test_command_lines_of_the_pages_exist(words: tuple[str, ...]) -> None:
-    name, *options = words
-    assert name in COMMANDS or name in ("COMMAND", "--help")
-    if name not in COMMANDS or name == "test":  # its words are pytest's
+def leaf_of(words: tuple[str, ...]) -> tuple[Any, list[str]]:
+    """Give the command or sub-command that the words name, and the words behind it."""
+    name, *rest = words
+    command: Any = typer.main.get_command(build(name))
+    command = command.commands[name]
+    while (inner := getattr(command, "commands", None)) and rest and rest[0] in inner:
+        command, rest = inner[rest[0]], rest[1:]
+    return command, rest
+
+
+def strange_words(command: Any, rest: list[str]) -> list[str]:
+    """Give what stands where a sub-command should, and is none."""
+    if not getattr(command, "commands", None):
+        return []
+    return [word for word in rest if word[0] != "-" and word not in ("NAME", "...")]
+
+
+def is_ours(words: tuple[str, ...]) -> bool:
+    return words[0] in COMMANDS and words[0] != "test"  # its words are pytest's
+
+
+@pytest.mark.parametrize("words", mentions())
+def test_commands_that_the_pages_mention_exist(words: tuple[str, ...]) -> None:
+    assert words[0] in COMMANDS or words[0] in ("COMMAND", "--help")
+    if not is_ours(words):
         return
-    group: Any = typer.main.get_command(build(name))
+    command, rest = leaf_of(words)
     known = {"--help", "-h"}
-    for parameter in group.commands[name].params:
+    for parameter in command.params:
         known.update((*parameter.opts, *parameter.secondary_opts))
 
-    assert [word for word in options if word.startswith("-") and word not in known] == []
+    assert [word for word in rest if word.startswith("-") and word not in known] == []
+    assert strange_words(command, rest) == []
+
+
+@pytest.mark.parametrize("words", lines_of_blocks())
+def test_command_lines_of_the_pages_can_be_typed(words: tuple[str, ...]) -> None:
+    assert words[0] in COMMANDS
+    if is_ours(words):
+        command, rest = leaf_of(words)
+
+        assert strange_words(command, rest) == []
+        command.make_context(words[0], rest)  # raises what a wrong line would be answered with
 
 
 def test_files_that_the_pages_start_exist() -> None:
@@ -269,20 +299,27 @@ def test_files_that_the_pages_start_exist() -> None:
     assert [path for path in started if not (CHECKOUT / path).exists()] == []
 
 
-@pytest.mark.parametrize(
-    "code",
-    [code for code in ExitCode if code is not ExitCode.DRIFT],  # no command ends in it yet
-    ids=lambda code: code.name,
-)
+@pytest.mark.parametrize("code", ExitCode, ids=lambda code: code.name)
 def test_each_exit_code_is_documented(code: ExitCode) -> None:
     page = (CHECKOUT / "docs/processes.md").read_text(encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
+    in_short = re.search(r"^Exit codes: (.*?)\n\n", readme, re.MULTILINE | re.DOTALL)
 
     assert f"\n| {int(code)} |" in page
+    assert in_short
+    assert re.search(rf"(^|, |,\n){int(code)} [a-z]", in_short[1])
+
+
+@pytest.mark.parametrize("content", blocks_of("json"))
+def test_examples_of_the_engine_configuration_are_valid(content: str) -> None:
+    document = orjson.loads(content)
+    if isinstance(document, dict) and document.keys() <= EngineConfig.model_fields.keys():
+        EngineConfig.model_validate(document)  # raises what the engine would say of it
 
 
 def test_examples_of_the_readme_are_valid_configuration() -> None:
     mapping, weights, credentials = (
-        orjson.loads(content) for language, content in blocks(README) if language == "json"
+        orjson.loads(block.content) for block in blocks(README) if block.language == "json"
     )
 
     assert parse_mapping(mapping)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from core.control import FREE
 from core.decision import Frozen
 from core.errors import BusyError, ConfigError, TransientError
 from core.events import Events
@@ -17,10 +16,9 @@ from core.intents import OrdersJournal
 from core.lanes.lane import Lane
 from core.lanes.market_desk import INSTRUMENTS_MAX_AGE_MS, MarketDesk
 from core.lanes.roster import Roster
-from core.model import Instrument, Mode, Ticker
+from core.model import Instrument, Ticker
 from core.orders_history import newest_rows
 from core.settings import AccountConfig
-from core.trips import Trips
 from tests.engine.fake_venue import INSTRUMENT, MARK
 from tests.engine.harness import MemoryLog, paper_account
 from tests.virtual_time import VirtualClock, run_virtually
@@ -56,33 +54,6 @@ def test_a_torn_targets_file_is_noticed_and_begun_anew(tmp_path: Path, content: 
     targets = FrozenTargets(path)
     assert targets.was_lost
     assert targets.put("one", {"BTCUSDT": FROZEN})
-
-
-def test_a_trip_pauses_an_account_until_it_is_resumed_also_over_a_restart(tmp_path: Path) -> None:
-    async def story() -> None:
-        clock = VirtualClock()
-        events = Events(MemoryLog(), clock)
-        resumed: dict[str | None, int] = {}
-        path = tmp_path / "trips.json"
-        trips = Trips(path, clock, events, resumed.get)
-        trips.stop("one", "second_engine", "two of us")
-        trips.stop("one", "second_engine", "told once")
-        again = Trips(path, clock, events, resumed.get)
-        assert again.held("one") == (Mode.PAUSE, "second_engine: two of us")
-        assert again.held("two") == FREE
-        resumed["one"] = clock.now_ms()
-        assert again.held("one") == FREE
-        assert Trips(path, clock, events, lambda _a: None).held("one") == FREE
-        path.write_text("{")
-        await asyncio.sleep(1)
-        lost = Trips(path, clock, events, resumed.get)
-        assert lost.held("one")[0] is Mode.PAUSE
-        assert lost.held("two")[0] is Mode.PAUSE
-        resumed["two"] = clock.now_ms()
-        assert lost.held("two") == FREE
-        await events.drain()
-
-    run_virtually(story())
 
 
 class FakeMarket:

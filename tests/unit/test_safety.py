@@ -22,12 +22,14 @@ from core.safety.losses import (
     shifted,
     tripped,
 )
-from core.safety.order_budget import OrderTimes, refusal
+from core.safety.order_budget import OrderLimits, OrderTimes, refusal
+from core.trips import Mark
 
 DAY_MS = 86_400_000
 LIMIT = Decimal("0.3")
 LIMITS: Mapping[LossKind, Decimal] = {"daily_loss": Decimal("0.05"), "drawdown": Decimal("0.1")}
 START = Baseline(day="2026-01-01", day_start_usdt=Decimal(100), peak_usdt=Decimal(120))
+MARK = Mark(at_ms=5, number=9, until_ms=None)
 USDT = st.decimals(min_value=1, max_value=10**9, places=2)
 
 
@@ -127,7 +129,7 @@ def test_the_peak_is_the_highest_equity_ever_believed(equities: list[Decimal]) -
 def test_a_lifted_stop_measures_its_kind_from_now_on(
     kind: LossKind, day_start: int, peak: int
 ) -> None:
-    after = rebased(tripped(START, kind), kind, Decimal(80))
+    after = rebased(tripped(START, kind, MARK), kind, Decimal(80), 7)
 
     assert after == replace(START, day_start_usdt=Decimal(day_start), peak_usdt=Decimal(peak))
 
@@ -156,6 +158,7 @@ BEFORE = Moment(
         ),
         pytest.param({"equity_usdt": Decimal(990)}, 0, id="funding"),
         pytest.param({"equity_usdt": Decimal(700), "orders": 4}, 0, id="an-order-lies-between"),
+        pytest.param({"equity_usdt": Decimal(700), "is_settled": False}, 0, id="booked-late"),
         pytest.param({"equity_usdt": Decimal(700), "holdings": {}}, 0, id="liquidated"),
         pytest.param(
             {"equity_usdt": Decimal(700), "unrealized_pnl_usdt": None}, 0, id="profit-unknown"
@@ -177,7 +180,7 @@ def test_while_nothing_is_held_every_change_was_moved() -> None:
 
 def test_baselines_survive_a_restart_and_a_torn_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "baselines.json"
-    kept = tripped(START, "drawdown")
+    kept = tripped(START, "drawdown", MARK)
     Baselines(path).put("one", kept)
     assert Baselines(path).get("one") == kept
     assert Baselines(path).get("two") is None
@@ -194,7 +197,8 @@ def test_orders_are_counted_once_each_and_forgotten_after_a_day() -> None:
         times.add(client_id, at_ms)
 
     assert times.count == 3
-    assert times.since(0) == 2  # b and c
+    assert times.between(0, 2 * DAY_MS) == 2  # b and c
+    assert times.between(0, DAY_MS) == 1  # the other is of a clock that was ahead
 
 
 @pytest.mark.parametrize(
@@ -215,7 +219,8 @@ def test_a_minute_and_a_day_have_room_for_so_many_orders(
     times.add("yesterday", DAY_MS - 120_000)
     times.add("a", DAY_MS)
     times.add("b", DAY_MS + 500)
-    reason = refusal(times, now_ms, per_minute=3, per_day=5, pending=pending)
+    limits = OrderLimits(per_minute=3, per_day=5)
+    reason = refusal(times, now_ms, limits, pending=pending)
 
     assert (reason.code if reason else None) == code
 
@@ -224,4 +229,18 @@ def test_limits_of_nothing_let_every_order_go() -> None:
     times = OrderTimes()
     times.add("a", 0)
 
-    assert refusal(times, 0, per_minute=0, per_day=0, pending=10_000) is None
+    assert refusal(times, 0, OrderLimits(per_minute=0, per_day=0), pending=10_000) is None
+
+
+def test_the_days_count_begins_anew_where_a_person_resumed_the_account() -> None:
+    times = OrderTimes()
+    for number in range(5):
+        times.add(f"id{number}", DAY_MS + number * 1_000)
+    now_ms = DAY_MS + 3_600_000
+
+    assert refusal(times, now_ms, OrderLimits(per_minute=0, per_day=5)) is not None
+    assert refusal(times, now_ms, OrderLimits(per_minute=0, per_day=5, from_ms=now_ms)) is None
+
+
+def test_a_clock_that_steps_back_over_midnight_begins_no_day_anew() -> None:
+    assert rolled(START, Decimal(90), "2025-12-31") == START
