@@ -115,7 +115,8 @@ def ask(question: str, *, expected: str, is_sure: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise RefusedError(f"{question}: nobody is there to ask; say --yes")
-    if typer.prompt(f"{question}. Type {expected} to go on", default="").strip() != expected:
+    typed = typer.prompt(f"{question}. Type {expected} to go on", default="", show_default=False)
+    if typed.strip() != expected:
         raise RefusedError("not confirmed; nothing was changed")
 
 

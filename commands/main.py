@@ -6,6 +6,7 @@ A command is a file here with a function `command` (typer options as its paramet
 
 import importlib
 import inspect
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -147,6 +148,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def app() -> int:
     """Run the command line of this process."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what matters is said by the command
     return run(sys.argv[1:])
 
 

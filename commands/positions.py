@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from decimal import Context, Decimal
 from typing import Annotated, Final
 
 import typer
@@ -18,6 +19,8 @@ from core.status import read_status
 from core.store import read_json, to_json
 
 EXAMPLE: Final = "./trade-engine positions --cached"
+AVERAGES: Final = ("entry_price", "notional_usdt", "unrealized_pnl_usdt")
+DIGITS: Final = 10
 COLUMNS: Final = {
     "account": "account",
     "symbol": "symbol",
@@ -99,6 +102,13 @@ def _show(rows: Sequence[Row]) -> None:
 def _cells(row: Row) -> list[str]:
     # an unknown size must not look like none
     return [
-        str(row[key]) if row[key] is not None else "?" if key == "size_lots" else ""
+        _shown(key, str(row[key])) if row[key] is not None else "?" if key == "size_lots" else ""
         for key in COLUMNS
     ]
+
+
+def _shown(key: str, text: str) -> str:
+    """Cut an average price to the digits that a person reads; --json has them all."""
+    if key not in AVERAGES or len(text) <= DIGITS:
+        return text
+    return format(Decimal(text).normalize(Context(prec=DIGITS)), "f")

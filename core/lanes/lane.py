@@ -360,7 +360,8 @@ class Lane:
 
     async def _park(self, error: CredentialsError) -> None:
         self.state, self.reason = "parked", str(error)
-        text = f"{self.desk.name} is parked: {error}; then restart trade-engine"
+        cure = "" if "restart trade-engine" in str(error) else "; then restart trade-engine"
+        text = f"{self.desk.name} is parked: {error}{cure}"
         self.desk.events.alert(
             f"parked/{self.desk.name}", text, severity="error", account=self.desk.name
         )
@@ -374,9 +375,8 @@ class Lane:
         if isinstance(error, RateLimitedError):
             wait_ms = max(wait_ms, error.retry_after_s * 1000)
         if self._failures >= READS_FAILED_ALERT:
-            self.desk.events.alert(
-                f"reads/{self.desk.name}", f"{self.desk.name}: {reason}", account=self.desk.name
-            )
+            name = self.desk.name
+            self.desk.events.alert(f"reads/{name}", f"{name}: {reason}", account=name)
         self._next_at_ms = self.desk.now_ms() + wait_ms
 
     async def _wait_unless(
