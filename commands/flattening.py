@@ -147,20 +147,21 @@ async def _look(
     engine_id = known_engine_id(home)
     async with open_venues(home, chosen) as (opened, failed):
         found = await asyncio.gather(*(_of_account(one, engine_id, word) for one in opened))
-    unopened = [
-        Left(
-            account=str(row["account"]), symbol=word.scope.symbol or "", lots=None, why=row["error"]
-        )
-        for row in failed
-        if row["account"] not in word.done
-    ]
-    why = "it is not in credentials.json any more, so nobody can look"
-    unopened += [
-        Left(account=name, symbol=word.scope.symbol or "", lots=None, why=why)
-        for name in sorted(names - {a.name for a in there} - word.done)
-    ]
+    unopened = {str(row["account"]): str(row["error"]) for row in failed}
+    unseen = _unseen_accounts(unopened, names - {account.name for account in there}, word)
     notes = [note for _, account_notes in found for note in account_notes]
-    return [*(row for rows, _ in found for row in rows), *unopened], notes
+    return [*(row for rows, _ in found for row in rows), *unseen], notes
+
+
+def _unseen_accounts(
+    unopened: Mapping[str, str], gone: set[str], word: EngineWord
+) -> Iterator[Left]:
+    """Say of which accounts nobody can tell what is held."""
+    whys = {**unopened}
+    whys |= dict.fromkeys(gone, "it is not in credentials.json any more: nobody can look")
+    for name, why in sorted(whys.items()):
+        if name not in word.done:
+            yield Left(account=name, symbol=word.scope.symbol or "", lots=None, why=why)
 
 
 async def _of_account(

@@ -22,6 +22,7 @@ from tests.virtual_time import run_virtually
 FOR_EVER_WAIT_S: Final = 30.0
 WAIT_S: Final = 120.0
 QUIET_S: Final = 8.0  # afterwards, in which nothing may come
+LATE_S: Final = 25.0  # the same, where something was on its way
 MENDED_AFTER_S: Final = (0, 0, 600, 3_700)  # bans last minutes, one an hour
 
 
@@ -73,7 +74,7 @@ class Run:
         if not outcome.is_flat:
             await self._mended(outcome)
         self._see_flat()
-        await asyncio.sleep(QUIET_S)
+        await asyncio.sleep(LATE_S if case.situation == "on the way" else QUIET_S)
         self._see_flat()
         self._see_orders()
 

@@ -51,7 +51,9 @@ class Exchange:
 
 
 def _paper(name: str) -> PaperAccount:
-    return PaperAccount(name=name, exchange="bybit", api_key=f"key-{name}", api_secret="secret")
+    return PaperAccount(
+        name=name, exchange="bybit", api_key=f"k3y-{name}", api_secret=f"s3cret-{name}"
+    )
 
 
 def running_exchange(home: Home) -> Iterator[Exchange]:
@@ -68,8 +70,8 @@ def configure(home: Home, exchange: Exchange, **changes: Any) -> None:
     row = {
         "name": "main",
         "exchange": "bybit",
-        "api_key": "key-main",
-        "api_secret": "secret",
+        "api_key": "k3y-main",
+        "api_secret": "s3cret-main",
         "environment": "paper",
         "base_url": f"{exchange.server.url}/bybit",
         **changes,
