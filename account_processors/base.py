@@ -54,7 +54,7 @@ from core.model import (
     PlacedOrder,
     PositionsRead,
 )
-from core.ports import SendKind
+from core.ports import MayGo, SendKind, nothing_against
 from core.settings import AccountConfig
 
 __all__ = ["Address", "CcxtMarket", "CcxtVenue", "Profile", "Transport"]
@@ -158,7 +158,9 @@ class CcxtVenue:
         """Give how many orders the rate budget lets go at once, at best."""
         return self._limiter.most_orders(self._caller.route("order"), PRIORITIES[kind])
 
-    async def place_orders(self, orders: Sequence[OrderRequest]) -> tuple[Outcome, ...]:
+    async def place_orders(
+        self, orders: Sequence[OrderRequest], *, may_go: MayGo = nothing_against
+    ) -> tuple[Outcome, ...]:
         """Send orders, each once, in as few requests as the venue allows; one result an order."""
         if self._market.server_clock.is_stale:
             with suppress(TradeEngineError):  # told to each order that needs the time
@@ -170,7 +172,7 @@ class CcxtVenue:
         }
         sendable = {p: found for p, found in enumerate(ready) if isinstance(found, OrderRequest)}
         chunks = list(self._chunks(sendable))
-        sent = (self._place([sendable[place] for place in chunk]) for chunk in chunks)
+        sent = (self._place([sendable[place] for place in chunk], may_go) for chunk in chunks)
         for chunk, found in zip(chunks, await asyncio.gather(*sent), strict=True):
             results |= dict(zip(chunk, found, strict=True))
         for place, result in results.items():
@@ -241,7 +243,7 @@ class CcxtVenue:
         elif isinstance(result, PlacedOrder):
             self._orders.note(result)
 
-    async def _place(self, orders: Sequence[OrderRequest]) -> list[Outcome]:
+    async def _place(self, orders: Sequence[OrderRequest], may_go: MayGo) -> list[Outcome]:
         listing = await self._market.listing()
         client, profile = self._raw(), self._profile
         words = [unified_order(o, listing.ccxt_symbols[o.symbol], profile) for o in orders]
@@ -249,6 +251,8 @@ class CcxtVenue:
         raw, raw_symbol = self._endpoint_for(orders[0]), await self._market.id_of(orders[0].symbol)
 
         async def send() -> object:
+            if against := next(filter(None, map(may_go, orders)), ""):
+                raise NotPlacedError(f"{self._account.name}: {against}")
             if raw is not None:
                 place = implicit(client, raw.method)
                 return await place(raw_words(orders[0], raw_symbol, raw, profile))

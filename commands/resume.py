@@ -1,6 +1,6 @@
 """`trade-engine resume`: lifts exactly what it names, says what that was, and what still holds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import typer
@@ -92,31 +92,33 @@ def _is_named(scope: Scope, frozen: Mapping[str, Any]) -> bool:
     return scope.symbol == frozen["symbol"] and scope.account in (None, frozen["account"])
 
 
-def _still_holding(home: Home, control: Control, lifted: Scope) -> list[str]:
-    entries = [row for row in control.entries if not row.is_over(now_ms())]
-    blocks = [row for row in control.blocks if not row.is_over(now_ms())]
-    lines = [
-        f"Still in force: {row.reason}. Lift: {command_for('resume', row.scope)}" for row in entries
-    ]
-    lines += [
-        f"Still in force: {row.block_reason}. Lift: {command_for('unblock', row.scope)}"
-        for row in blocks
-    ]
+def _still_holding(home: Home, control: Control, lifted: Scope) -> Iterator[str]:
+    """Say what else is in force, each with what lifts it."""
+    now = now_ms()
     if halt_file_exists(home):
-        lines.insert(0, f"Nothing is sent while state/HALT is there: rm {halt_path(home)}")
+        yield f"Nothing is sent while state/HALT is there: rm {halt_path(home)}"
+    for entry in control.entries:
+        if not entry.is_over(now):
+            yield f"Still in force: {entry.reason}. Lift: {command_for('resume', entry.scope)}"
+    for block in control.blocks:
+        if not block.is_over(now):
+            lift = command_for("unblock", block.scope)
+            yield f"Still in force: {block.block_reason}. Lift: {lift}"
+    yield from _still_stopped(home, lifted)
+    for row in read_status(home, now)["frozen_positions"]:
+        where = Scope(account=row["account"], symbol=row["symbol"])
+        if not _is_named(lifted, row):
+            reason, lift = plain(str(row["reason"])), command_for("resume", where)
+            yield f"Still held by the engine: {where}: {reason}. Lift: {lift}"
+
+
+def _still_stopped(home: Home, lifted: Scope) -> Iterator[str]:
     for trip in _trips(home):
         if trip.code == LOST:
-            lines.append(
+            yield (
                 "state/trips.json was damaged once: each account stays paused until "
                 "./trade-engine resume --account NAME"
             )
         elif lifted.symbol is not None or trip.account != lifted.account:
             lift = command_for("resume", Scope(account=trip.account))
-            lines.append(f"Still stopped by the engine: {plain(trip.reason)}. Lift: {lift}")
-    for row in read_status(home, now_ms())["frozen_positions"]:
-        where = Scope(account=row["account"], symbol=row["symbol"])
-        if not _is_named(lifted, row):
-            lift = command_for("resume", where)
-            reason = plain(str(row["reason"]))
-            lines.append(f"Still held by the engine: {where}: {reason}. Lift: {lift}")
-    return lines
+            yield f"Still stopped by the engine: {plain(trip.reason)}. Lift: {lift}"

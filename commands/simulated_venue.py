@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final, Protocol
 
-from core.errors import RejectedError, TradeEngineError
+from core.errors import NotPlacedError, RejectedError, TradeEngineError
 from core.lanes.market_desk import MarketDesk
 from core.model import (
     ZERO,
@@ -24,7 +24,7 @@ from core.model import (
     Position,
     PositionsRead,
 )
-from core.ports import Clock, SendKind
+from core.ports import Clock, MayGo, SendKind, nothing_against
 from core.sizing import minimum_lots, notional_usdt
 
 AT_ONCE: Final = 20  # no rate budget binds here
@@ -135,10 +135,13 @@ class SimulatedVenue:
         return AT_ONCE
 
     async def place_orders(
-        self, orders: Sequence[OrderRequest]
+        self, orders: Sequence[OrderRequest], *, may_go: MayGo = nothing_against
     ) -> tuple[PlacedOrder | TradeEngineError, ...]:
         """Fill what can be filled at the mark, refuse what the venue would refuse."""
-        return tuple(self._placed(order) for order in orders)
+        return tuple(
+            NotPlacedError(against) if (against := may_go(order)) else self._placed(order)
+            for order in orders
+        )
 
     async def cancel_order(self, symbol: str, client_id: str) -> None:
         """Cancel nothing: what rests at the venue stays there."""

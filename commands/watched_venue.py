@@ -17,7 +17,7 @@ from core.model import (
     PlacedOrder,
     PositionsRead,
 )
-from core.ports import SendKind, Venue
+from core.ports import MayGo, SendKind, Venue, nothing_against
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +78,10 @@ class WatchedVenue:
         return self._venue.orders_at_once(kind)
 
     async def place_orders(
-        self, orders: Sequence[OrderRequest]
+        self, orders: Sequence[OrderRequest], *, may_go: MayGo = nothing_against
     ) -> tuple[PlacedOrder | TradeEngineError, ...]:
         """Send orders and note what became of each."""
-        results = await self._venue.place_orders(orders)
+        results = await self._venue.place_orders(orders, may_go=may_go)
         for order, result in zip(orders, results, strict=True):
             error = result if isinstance(result, TradeEngineError) else None
             self.steps.append(Step(symbol=order.symbol, order=order, error=error))

@@ -234,7 +234,11 @@ class Engine:
         """Give an account's flattens by id, people's and our own, with the symbol each names."""
         people = self.control.read().flatten_ids(account, now_ms=self.wall.now_ms())
         ours = {t.id: None for t in self.trips.standing() if t.flattens(account)}
-        return {**people, **ours}
+        return {  # what is wider than our scope is not done by us
+            one: named
+            for one, named in {**people, **ours}.items()
+            if any(scope.covers(account, named) for scope in self.sends)
+        }
 
     def status(self) -> dict[str, object]:
         """Say how the engine stands."""

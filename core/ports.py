@@ -4,7 +4,7 @@ Every method either gives a complete answer or raises one of `core.errors`: an e
 means "the venue says there is nothing", never "we could not read".
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, Protocol
 
@@ -23,6 +23,14 @@ from core.model import (
 )
 
 SendKind = Literal["reduce", "increase"]
+MayGo = Callable[[OrderRequest], str]
+"""Says why an order must not be sent; empty = it may."""
+
+
+def nothing_against(order: OrderRequest) -> str:
+    """Say nothing against an order."""
+    del order
+    return ""
 
 
 class Clock(Protocol):
@@ -98,9 +106,13 @@ class Venue(Protocol):
         ...
 
     async def place_orders(
-        self, orders: Sequence[OrderRequest]
+        self, orders: Sequence[OrderRequest], *, may_go: MayGo = nothing_against
     ) -> tuple[PlacedOrder | TradeEngineError, ...]:
-        """Send orders at once, in as few requests as the venue allows; one result an order."""
+        """Send orders at once, in as few requests as the venue allows; one result an order.
+
+        `may_go` is asked in the moment before the bytes, after every wait; what it says against an
+        order keeps the order's request from being sent (NotPlacedError).
+        """
         ...
 
     async def cancel_order(self, symbol: str, client_id: str) -> None:

@@ -8,6 +8,7 @@ from core.lanes.account_desk import AccountDesk
 from core.model import Mode, OrderState
 
 RETRY_EARLIER_MS = 540_000  # of the ten minutes between two looks
+CANCEL_EARLIER_MS = 590_000  # after a cancel that failed
 
 
 async def review_open_orders(desk: AccountDesk) -> None:
@@ -19,11 +20,14 @@ async def review_open_orders(desk: AccountDesk) -> None:
         desk.open_orders_read_at_ms -= RETRY_EARLIER_MS
         return
     desk.open_orders_read_at_ms = desk.now_ms()
+    is_cancelled = True
     notice_strangers(desk, states)
     for state in states:
         is_known = any(i.client_id == state.client_id for i in desk.ledger(state.symbol).open)
         if engine_of(state.client_id) == desk.engine_id and not is_known:
-            await cancel_order(desk, state.symbol, state.client_id)
+            is_cancelled &= await cancel_order(desk, state.symbol, state.client_id)
+    if not is_cancelled:
+        desk.open_orders_read_at_ms -= CANCEL_EARLIER_MS
 
 
 def notice_strangers(desk: AccountDesk, states: Sequence[OrderState]) -> None:
@@ -42,14 +46,16 @@ def notice_strangers(desk: AccountDesk, states: Sequence[OrderState]) -> None:
         return
 
 
-async def cancel_order(desk: AccountDesk, symbol: str, client_id: str) -> None:
-    """Ask for a cancel, unless a brake says that nothing may be sent."""
+async def cancel_order(desk: AccountDesk, symbol: str, client_id: str) -> bool:
+    """Ask for a cancel, unless a brake says that nothing may be sent; False = it failed."""
     brakes = desk.gate.brakes(desk.name, symbol)
     if brakes.mode is Mode.HALT or brakes.is_dry_run:
-        return
+        return True
     try:
         await desk.venue.cancel_order(symbol, client_id)
     except TradeEngineError as error:
         desk.events.emit(
             "cancel_failed", f"{error}", severity="warning", account=desk.name, symbol=symbol
         )
+        return False
+    return True

@@ -19,7 +19,7 @@ from core.gate import Terms
 from core.intents import intents_for
 from core.lanes.account_desk import AccountDesk
 from core.ledger import Intended, Learned
-from core.model import Order, OrderRequest, PlacedOrder
+from core.model import Mode, Order, OrderRequest, PlacedOrder
 from core.ports import SendKind
 
 ANSWER_MS = 2_000  # an unanswered order counts as unknown after this
@@ -146,9 +146,16 @@ class Outbox:
         self, requests: Sequence[OrderRequest]
     ) -> tuple[PlacedOrder | TradeEngineError, ...]:
         try:
-            return await self._desk.venue.place_orders(requests)
+            return await self._desk.venue.place_orders(requests, may_go=self._stopped_by)
         except TradeEngineError as error:
             return tuple(error for _ in requests)
+
+    def _stopped_by(self, order: OrderRequest) -> str:
+        """Ask the brakes in the moment before the bytes: the venue may have let us wait."""
+        brakes = self._desk.gate.brakes(self._desk.name, order.symbol)
+        is_stopped = brakes.mode is Mode.HALT or brakes.is_dry_run
+        is_paused = brakes.mode is not Mode.RUN and not order.reduce_only
+        return f"not sent: {brakes.reason}" if is_stopped or is_paused else ""
 
     async def _record(
         self, sent: Sequence[Sent], results: Sequence[PlacedOrder | TradeEngineError]

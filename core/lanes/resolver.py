@@ -52,6 +52,7 @@ class Resolver:
             for symbol in (desk.journal.symbols(desk.name) if symbols is None else symbols)
             for intent in desk.ledger(symbol).open
             if intent.client_id not in desk.looked_up
+            and intent.status != "absent"  # it is over once a read counts
             and (intent.status != "sent" or desk.now_ms() - intent.sent_at_ms >= ANSWER_MS)
         ]
 

@@ -60,6 +60,8 @@ def see_flattens(desk: AccountDesk, targets: Iterable[str]) -> None:
     ids = {one for s in symbols for one in desk.gate.brakes(desk.name, s).flatten_ids}
     now_ms = desk.now_ms()
     in_force = ids | set(desk.gate.flattens())
+    if in_force - set(desk.flattens_seen_ms) - desk.flattened:
+        desk.open_orders_read_at_ms = 0  # what of ours rests there must not open anything later
     desk.flattens_seen_ms = {one: desk.flattens_seen_ms.get(one, now_ms) for one in in_force}
 
 
@@ -82,7 +84,7 @@ def note_flattened(desk: AccountDesk, state: PassState) -> None:
         or state.trust.get(s, Trust.COUNTS) is not Trust.COUNTS
         for one in ids[s]
     }
-    seen = {one for one, at_ms in desk.flattens_seen_ms.items() if at_ms < read.began_at_ms}
+    seen = {one for one, at_ms in desk.flattens_seen_ms.items() if at_ms <= read.began_at_ms}
     done = {one for found in ids.values() for one in found} - unfinished
     desk.note_flattened(done & seen)
 

@@ -81,4 +81,5 @@ CASES: Final[Mapping[str, str]] = {
     "TE-75": "what the venue says of the API key is told, and what it does not say is unknown",
     "TE-76": "a key that may only read is refused an order, and reads on",
     "TE-77": "the fee of an order is told where the venue tells it",
+    "TE-78": "what speaks against an order in the last moment keeps it from the wire",
 }

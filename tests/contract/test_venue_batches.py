@@ -3,8 +3,8 @@
 import asyncio
 from decimal import Decimal
 
-from core.errors import RejectedError
-from core.model import PlacedOrder
+from core.errors import NotPlacedError, RejectedError
+from core.model import OrderRequest, PlacedOrder
 from tests.contract.venue_cases import BTC, ETH, Bench, until
 
 
@@ -88,3 +88,24 @@ async def test_a_cancelled_send_leaves_the_limiter_and_the_session_whole(kit: Be
     assert isinstance(outcome, PlacedOrder)
     assert [one.client_id for one in kit.on_the_wire()] == ["te01", "te02"]
     assert kit.size(BTC) > 0
+
+
+async def test_te78_what_speaks_against_an_order_in_the_last_moment_keeps_it_from_the_wire(
+    kit: Bench,
+) -> None:
+    venue = await kit.connected()
+    kit.market.server_clock.doubt()  # measured anew before an order: a wait, after all other asking
+    kit.server.forget_requests()
+    asked: list[int] = []
+
+    def halted_meanwhile(_: OrderRequest) -> str:
+        asked.append(len(kit.server.requests()))
+        return "halted meanwhile"
+
+    orders = [kit.order("te01"), kit.order("te02")]
+    found = await venue.place_orders(orders, may_go=halted_meanwhile)
+
+    assert [type(one) for one in found] == [NotPlacedError, NotPlacedError]
+    assert kit.on_the_wire() == []
+    assert asked
+    assert set(asked) == {len(kit.server.requests())}  # nothing went after it was asked

@@ -32,7 +32,7 @@ from core.model import (
     PositionsRead,
     Ticker,
 )
-from core.ports import SendKind
+from core.ports import MayGo, SendKind, nothing_against
 from tests.virtual_time import VirtualClock
 
 INSTRUMENT = Instrument(
@@ -206,8 +206,10 @@ class FakeVenue:
         return self.most_at_once
 
     async def place_orders(
-        self, orders: Sequence[OrderRequest]
+        self, orders: Sequence[OrderRequest], *, may_go: MayGo = nothing_against
     ) -> tuple[PlacedOrder | TradeEngineError, ...]:
+        if against := [why for why in map(may_go, orders) if why]:
+            return tuple(NotPlacedError(against[0]) for _ in orders)
         if self.hangs:
             await asyncio.sleep(10_000)
         return tuple(await asyncio.gather(*(self._place(o) for o in orders)))
