@@ -229,6 +229,12 @@ class Engine:
         """Offer the same inputs again: nothing new."""
         self._offer()
 
+    def limit(self, **limits: Any) -> None:
+        """Edit the settings while the engine runs."""
+        symbols = tuple(row.symbol for row in self.settings.weights)
+        self.settings = settings_for(symbols, account=self.account, **limits)
+        self._offer()
+
     def held(self, symbol: str = "BTCUSDT") -> Decimal:
         return self.venue.held.get(symbol, Decimal(0))
 

@@ -263,3 +263,25 @@ def test_a_wallet_that_was_misread_once_moves_no_mark(tmp_path: Path) -> None:
         await engine.stop()
 
     run(story())
+
+
+def test_a_limit_that_is_changed_meanwhile_counts_from_the_next_pass(tmp_path: Path) -> None:
+    async def story() -> None:
+        engine = await with_two_held(tmp_path)
+        win(engine, -60_000)
+        await asyncio.sleep(120)
+        assert stops(engine) == []  # the limit is off
+        for limit in ("0.1", "0.05"):
+            engine.limit(daily_loss_limit=limit)
+            await asyncio.sleep(20)
+            assert stops(engine) == (["daily_loss"] if limit == "0.05" else [])
+        engine.limit(daily_loss_limit="0")
+        await asyncio.sleep(20)
+        assert stops(engine) == ["daily_loss"]  # a stop is lifted by a person, not by an edit
+        engine.resumed["account one"] = engine.clock.now_ms()
+        await asyncio.sleep(70)
+
+        assert stops(engine) == []
+        await engine.stop()
+
+    run(story())
