@@ -11,9 +11,9 @@ from typing import Annotated, Final
 
 import typer
 
-from commands.check_findings import Finding, Place, document, failed, verdict
-from commands.check_sources import SourceSeen, judge_source
-from commands.check_system import judge_service, judge_system
+from commands.checks.findings import Finding, Place, document, failed, verdict
+from commands.checks.sources import SourceSeen, judge_source
+from commands.checks.system import judge_service, judge_system
 from commands.refusal import CheckFailedError
 from commands.signals import source_names
 from commands.tables import plain, print_table
@@ -76,7 +76,7 @@ def _accounts(
         names = ", ".join(one.name for one in settings.accounts) or "none"
         text = f"none is enabled, so nothing is traded (credentials.json: {names})"
         return [Place(where="engine").warn("accounts", text)]
-    from commands.check_reading import check_accounts  # noqa: PLC0415 - talks to venues
+    from commands.checks.reading import check_accounts  # noqa: PLC0415 - talks to venues
 
     reading = check_accounts(home, settings, parts.control, now_ms=now_ms, allows_withdrawal=allows)
     return asyncio.run(reading)

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from commands import config_credentials, config_mapping, config_weights
-from commands.config_files import CheckOption, JsonOption, check_files, show_kinds
+from commands.configuring import credentials, mapping, weights
+from commands.configuring.files import CheckOption, JsonOption, check_files, show_kinds
 from core.home import Home
 from core.settings.snapshot import CREDENTIALS, ENGINE, MAPPING, WEIGHTS
 from signal_processors.bittensor_config import PROCESSOR
@@ -16,9 +16,9 @@ from signal_processors.bittensor_config import PROCESSOR
 KINDS: Final = (CREDENTIALS, MAPPING, WEIGHTS, ENGINE, PROCESSOR)
 
 app = typer.Typer(epilog="Example: ./trade-engine config --check")
-app.command("credentials", epilog=config_credentials.EXAMPLE)(config_credentials.command)
-app.command("mapping", epilog=config_mapping.EXAMPLE)(config_mapping.command)
-app.command("weights", epilog=config_weights.EXAMPLE)(config_weights.command)
+app.command("credentials", epilog=credentials.EXAMPLE)(credentials.command)
+app.command("mapping", epilog=mapping.EXAMPLE)(mapping.command)
+app.command("weights", epilog=weights.EXAMPLE)(weights.command)
 
 
 @app.callback(invoke_without_command=True)
@@ -38,7 +38,7 @@ def overview(
     if check:
         raise typer.Exit(check_files(home, KINDS, as_json=as_json))
     if show or as_json:
-        views = (config_credentials.VIEW, config_mapping.VIEW, config_weights.VIEW)
+        views = (credentials.VIEW, mapping.VIEW, weights.VIEW)
         show_kinds(home, views, as_json=as_json)
         return
     typer.echo(context.get_help())

@@ -6,10 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from commands.check_findings import document, failed, verdict
-from commands.doctor_bundle import write_bundle
-from commands.doctor_checks import examine
-from commands.redaction import learn_secrets, masked
+from commands.checks.findings import document, failed, verdict
+from commands.diagnosis.bundle import write_bundle
+from commands.diagnosis.checks import examine
+from commands.diagnosis.redaction import learn_secrets, masked
 from commands.refusal import CheckFailedError
 from commands.tables import plain, print_table
 from core.errors import TradeEngineError

@@ -9,8 +9,8 @@ from typing import Final
 
 import typer
 
-from commands.pm2 import OUR_NAMES, Pm2
-from commands.readiness import living_holder
+from commands.installation.pm2 import OUR_NAMES, Pm2
+from commands.installation.readiness import living_holder
 from commands.refusal import PartlyFailedError
 from core.home import Home
 from core.process.identity import send_signal

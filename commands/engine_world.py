@@ -1,6 +1,6 @@
 """What an engine is built into: where it remembers, whose keys it holds, where its orders go.
 
-`RealWorld` is the trade-engine process and the single cycle; `commands.rehearsal` has the other
+`RealWorld` is the trade-engine process and a single cycle; `commands.plans.rehearsal` has the other
 one, in which nothing is written and nothing is sent. Decides nothing.
 """
 

@@ -70,8 +70,8 @@ def command(
     typer.echo(
         f"Flattening: {scope}. Our orders are cancelled, positions reduced to zero.", err=True
     )
-    from commands.flattening import flatten_and_look  # noqa: PLC0415 - loads what calls ccxt
-    from commands.flattening_view import show  # noqa: PLC0415
+    from commands.flattens.view import show  # noqa: PLC0415
+    from commands.flattens.waiting import flatten_and_look  # noqa: PLC0415 - loads what calls ccxt
 
     flatten_id = entry.id if entry is not None else ""
     try:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from commands.pm2 import OUR_NAMES
+from commands.installation.pm2 import OUR_NAMES
 from core.home import Home
 
 EXAMPLE: Final = "./trade-engine logs trade-engine --lines 50 --no-follow"

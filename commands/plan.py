@@ -40,9 +40,9 @@ def rehearse(
 
     Raises RefusedError for an account that is not there, ConfigError without a configuration.
     """
-    from commands.plan_rows import document  # noqa: PLC0415 - loads what calls ccxt
-    from commands.rehearsal import Rehearsal  # noqa: PLC0415
-    from commands.single_cycle import run_cycle  # noqa: PLC0415
+    from commands.plans.rehearsal import Rehearsal  # noqa: PLC0415
+    from commands.plans.rows import document  # noqa: PLC0415 - loads what calls ccxt
+    from commands.plans.single_cycle import run_cycle  # noqa: PLC0415
 
     world = Rehearsal(home, account=account)
     if account is not None:
@@ -57,14 +57,14 @@ def tell(told: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(redact(to_json(told).decode()))
         return
-    from commands.plan_view import show  # noqa: PLC0415 - programs that ask for JSON need none
+    from commands.plans.view import show  # noqa: PLC0415 - programs that ask for JSON need none
 
     show(told)
 
 
 def finish(told: dict[str, Any], *, checks: bool) -> None:
     """End in the exit code of a cycle: 5 a failed account, 6 (if it `checks`) something off."""
-    from commands.plan_rows import has_failed, is_off_target  # noqa: PLC0415
+    from commands.plans.rows import has_failed, is_off_target  # noqa: PLC0415
 
     if has_failed(told):
         raise typer.Exit(ExitCode.PARTLY_FAILED)

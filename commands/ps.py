@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.pm2 import Pm2
-from commands.readiness import Standing, living_holder, standings
+from commands.installation.pm2 import Pm2
+from commands.installation.readiness import Standing, living_holder, standings
 from commands.tables import print_table
 from core.home import Home
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from commands.pm2 import Pm2
-from commands.readiness import wait_until_ready
+from commands.installation.pm2 import Pm2
+from commands.installation.readiness import wait_until_ready
 from core.home import Home
 
 EXAMPLE = "./trade-engine restart trade-engine"

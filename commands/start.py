@@ -13,7 +13,7 @@ from core.process.lease import lock_now
 from core.process.logs import configure_logging
 
 if TYPE_CHECKING:
-    from commands.single_cycle import Cycle
+    from commands.plans.single_cycle import Cycle
 
 NAME: Final = "trade-engine"
 TERMINATED: Final = 143  # as a shell reports SIGTERM
@@ -55,7 +55,7 @@ def _serve() -> int:
 
 def _for_real(home: Home) -> dict[str, object]:
     """Do one cycle under the engine's lock. Raises BusyError naming the engine that lives."""
-    from commands.plan_rows import document  # noqa: PLC0415
+    from commands.plans.rows import document  # noqa: PLC0415
 
     os.umask(0o077)  # whatever is written is its owner's alone
     home.make_folders()
@@ -71,7 +71,7 @@ def _for_real(home: Home) -> dict[str, object]:
 
 
 async def _cycle(home: Home) -> "Cycle":
-    from commands.single_cycle import WatchedWorld, run_cycle  # noqa: PLC0415
+    from commands.plans.single_cycle import WatchedWorld, run_cycle  # noqa: PLC0415
 
     me = asyncio.current_task()
     if me is not None:  # Ctrl-C and SIGTERM alike: what is on the wire is waited for, then the end

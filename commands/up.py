@@ -12,10 +12,10 @@ from typing import Annotated, Final
 
 import typer
 
-from commands.first_use import write_examples
-from commands.pm2 import Pm2
-from commands.readiness import Standing, is_current, standings, wait_until_ready
-from commands.welcome import Addresses, show
+from commands.installation.first_use import write_examples
+from commands.installation.pm2 import Pm2
+from commands.installation.readiness import Standing, is_current, standings, wait_until_ready
+from commands.installation.welcome import Addresses, show
 from core.errors import BusyError
 from core.home import Home
 from core.process.lease import Lease, try_lock

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from commands.plan import refuse_unknown
+from commands.plans.unkept import UnkeptSettings
+from commands.reasons.chain import chains
 from commands.signals import source_names
-from commands.unkept import UnkeptSettings
-from commands.why_chain import chains
 from core.home import Home
 from core.model import ZERO, Signal
 from core.process.exit_codes import ExitCode
@@ -58,7 +58,7 @@ def command(
         text = redact(to_json(document).decode())
         typer.echo(CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
     else:
-        from commands.why_view import show  # noqa: PLC0415 - programs that ask for JSON need none
+        from commands.reasons.view import show  # noqa: PLC0415 - programs that ask for JSON need none
 
         show(document, account)
     if any("error" in row for row in document["signals"]):

@@ -18,9 +18,10 @@ from typing import Any, cast
 import pytest
 
 from account_processors.transport.market import Transport
-from commands import flattening, opened_accounts, wiring
+from commands import opened_accounts, wiring
 from commands.engine_world import RealWorld
-from commands.flattening import Outcome
+from commands.flattens import waiting as flattening
+from commands.flattens.waiting import Outcome
 from commands.wiring import run_engine
 from core.clock import utc_day
 from core.control import EVERYTHING, Scope

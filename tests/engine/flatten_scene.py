@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from commands.flattening import Outcome
+from commands.flattens.waiting import Outcome
 from core.intents import engine_of
 from core.model import ZERO
 from paper_exchange.pipeline import SeenRequest

@@ -104,7 +104,7 @@ async def test_a_flatten_is_planned_as_the_close_that_it_is(tmp_path: Path, caps
 async def test_an_order_in_doubt_is_looked_up_and_nothing_is_opened_beside_it(
     tmp_path: Path, capsys: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("commands.single_cycle.REHEARSED_LIMIT_S", 0.2)
+    monkeypatch.setattr("commands.plans.single_cycle.REHEARSED_LIMIT_S", 0.2)
     async with stage(tmp_path) as here:
         await here.start()
         here.server.add_fault("drop_before", **here.words.creates)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from commands.first_use import write_examples
+from commands.installation.first_use import write_examples
 from core.home import HOME_VARIABLE, Home
 from core.process.exit_codes import ExitCode
 from tests.process.installation import ROOT

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from commands.first_use import SYMBOLS, write_examples
+from commands.installation.first_use import SYMBOLS, write_examples
 from core.home import HOME_VARIABLE
 from core.process.identity import send_signal
 from core.process.lease import Holder, read_holder

@@ -32,7 +32,7 @@ def account(name: str) -> dict[str, object]:
         "name": name,
         "exchange": "bybit",
         "api_key": f"key-of-{name}",
-        "api_secret": "secret",
+        "api_secret": f"word-of-{name}",
         "environment": ENVIRONMENTS[name],
         "base_url": "http://127.0.0.1:9",  # nobody listens: what is held there is unknown
     }

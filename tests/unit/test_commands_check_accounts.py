@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from account_processors.probing import KeyProbe
-from commands.check_accounts import DAY_MS, AccountSeen, judge_account
-from commands.check_findings import Finding, Place, State, ago, document, listed, verdict, worst
+from commands.checks.accounts import DAY_MS, AccountSeen, judge_account
+from commands.checks.findings import Finding, Place, State, ago, document, listed, verdict, worst
 from core.model import AccountMode, KeyFacts
 from core.settings import AccountConfig
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from pydantic import SecretStr
 
-from commands.check_findings import State
-from commands.check_markets import MarketsSeen, Wanted, judge_markets
+from commands.checks.findings import State
+from commands.checks.markets import MarketsSeen, Wanted, judge_markets
 from core.model import Instrument, Ticker
 from core.settings import AccountConfig
 

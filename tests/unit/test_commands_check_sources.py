@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from commands.check_findings import Finding, State
-from commands.check_markets import wanted_markets
-from commands.check_sources import SourceSeen, judge_source
+from commands.checks.findings import Finding, State
+from commands.checks.markets import wanted_markets
+from commands.checks.sources import SourceSeen, judge_source
 from core.model import Signal
 from core.settings import EngineConfig, Settings
 from core.settings.signals import parse_mapping, parse_weights

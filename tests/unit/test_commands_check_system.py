@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from commands.check_findings import Finding, State
-from commands.check_system import judge_service, judge_system
+from commands.checks.findings import Finding, State
+from commands.checks.system import judge_service, judge_system
 from commands.main import run
 from core.control import EVERYTHING, Scope
 from core.control.file import halt_path, set_mode

@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from commands.braking import now_ms
+from commands.diagnosis.redaction import LOOKS_SECRET, masked
 from commands.main import run
-from commands.redaction import LOOKS_SECRET, masked
 from core.home import Home
 from core.journal import Journal
 from core.process.service_status import replace_status

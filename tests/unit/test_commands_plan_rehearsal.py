@@ -8,7 +8,7 @@ import pytest
 
 from account_processors.transport.limiter import COMMAND_SHARE
 from commands.engine_world import RealWorld, World
-from commands.rehearsal import Rehearsal
+from commands.plans.rehearsal import Rehearsal
 from core.clock import SteadyClock
 from core.control import Control
 from core.decision import Frozen

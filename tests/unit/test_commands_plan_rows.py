@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from commands.plan_rows import document, has_failed, is_off_target
-from commands.plan_view import show
-from commands.single_cycle import AccountCycle, Cycle
-from commands.watched_venue import Step
+from commands.plans.rows import document, has_failed, is_off_target
+from commands.plans.single_cycle import AccountCycle, Cycle
+from commands.plans.view import show
+from commands.plans.watched_venue import Step
 from core.cycle import CycleInputs, PassReport, SymbolReport
 from core.decision import Reason
 from core.errors import (

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from commands.simulated_venue import SimulatedVenue
-from commands.watched_venue import WatchedVenue
+from commands.plans.simulated_venue import SimulatedVenue
+from commands.plans.watched_venue import WatchedVenue
 from core.errors import RejectedError, TradeEngineError
 from core.lanes.market_desk import MarketDesk
 from core.model import OrderRequest, OrderStatus, PlacedOrder

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from commands.main import run
-from commands.unkept import UnkeptSettings
+from commands.plans.unkept import UnkeptSettings
 from core.cycle import weighing_for
 from core.home import Home
 from core.model import Contribution

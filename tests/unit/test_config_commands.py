@@ -10,9 +10,9 @@ import pytest
 
 from account_processors import venue_profiles
 from account_processors.probing import KeyProbe
-from commands.config_mapping import source_names
-from commands.config_venues import DAY_MS, Venues, forms, said_of
-from commands.first_use import write_examples
+from commands.configuring.mapping import source_names
+from commands.configuring.venues import DAY_MS, Venues, forms, said_of
+from commands.installation.first_use import write_examples
 from commands.main import run
 from core.home import Home
 from core.model import KeyFacts

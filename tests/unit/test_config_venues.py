@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from commands.config_venues import Venues
+from commands.configuring.venues import Venues
 from core.home import Home
 from core.process.service_status import replace_status
 from core.settings.account import parse_credentials

@@ -4,7 +4,7 @@ import json
 
 from account_processors import venue_profiles
 from account_processors.transport.access import keys_of
-from commands.first_use import write_examples
+from commands.installation.first_use import write_examples
 from core.home import Home
 from core.settings import load_settings
 from signal_processors.base import discover

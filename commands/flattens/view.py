@@ -2,7 +2,7 @@
 
 import typer
 
-from commands.flattening import Outcome
+from commands.flattens.waiting import Outcome
 from commands.tables import plain, print_table
 from core.control import Scope
 from core.store import to_json

@@ -6,7 +6,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from commands.check_findings import Finding, Place
+from commands.checks.findings import Finding, Place
 from core.control import Control
 from core.errors import ConfigError
 from core.home import Home

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from commands.single_cycle import AccountCycle, Cycle
-from commands.watched_venue import Step
+from commands.plans.single_cycle import AccountCycle, Cycle
+from commands.plans.watched_venue import Step
 from core.cycle import PassReport, SymbolReport
 from core.decision import Reason
 from core.errors import CredentialsError, NotPlacedError, RejectedError

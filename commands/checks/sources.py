@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from commands.check_findings import Finding, Place, ago, listed
+from commands.checks.findings import Finding, Place, ago, listed
 from core.model import Signal
 from core.settings import Settings
 

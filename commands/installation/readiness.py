@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from commands.pm2 import App, Pm2
+from commands.installation.pm2 import App, Pm2
 from commands.refusal import CheckFailedError
 from core.errors import ConfigError
 from core.home import CHECKOUT, Home

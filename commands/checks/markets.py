@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from commands.check_findings import Finding, Place, State, worst
+from commands.checks.findings import Finding, Place, State, worst
 from core.model import ZERO, Instrument, Ticker
 from core.settings import AccountConfig, Settings
 from core.sizing import minimum_lots, notional_usdt

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from commands.unkept import NoLog, UnkeptSignals, UnkeptTargets
+from commands.plans.unkept import NoLog, UnkeptSignals, UnkeptTargets
 from core.clock import SystemClock
 from core.control.file import ControlReader, halt_file_exists, halt_path
 from core.cycle import weighing_for

@@ -7,7 +7,7 @@ from typing import Self
 import typer
 from rich.console import Console
 
-from commands.readiness import Standing
+from commands.installation.readiness import Standing
 from commands.tables import print_table
 from core.home import Home
 from core.settings import Settings

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from account_processors.transport.limiter import COMMAND_SHARE
 from commands.engine_world import Log, ReadControl, known_engine_id
-from commands.simulated_venue import SimulatedVenue
-from commands.unkept import (
+from commands.plans.simulated_venue import SimulatedVenue
+from commands.plans.unkept import (
     NoLog,
     UnkeptBaselines,
     UnkeptFlattens,
@@ -19,7 +19,7 @@ from commands.unkept import (
     UnkeptTargets,
     UnkeptTrips,
 )
-from commands.watched_venue import WatchedVenue
+from commands.plans.watched_venue import WatchedVenue
 from core.clock import SteadyClock
 from core.control import Control
 from core.control.errands import Errands

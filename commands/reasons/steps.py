@@ -1,6 +1,6 @@
 """One account's chain in words, a step a line: what was weighed, capped, sized, held, and is done.
 
-Prints only; the figures are `commands.why_chain`'s.
+Prints only; the figures are `commands.reasons.chain`'s.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from commands.check_findings import Finding
-from commands.doctor_checks import as_document
-from commands.redaction import masked, masked_file
+from commands.checks.findings import Finding
+from commands.diagnosis.checks import as_document
+from commands.diagnosis.redaction import masked, masked_file
 from commands.version import versions
 from core.home import Home
 from core.status import read_status

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Final
 
 from commands.engine_world import RealWorld
-from commands.rehearsal import Rehearsal
-from commands.watched_venue import Step, WatchedVenue
+from commands.plans.rehearsal import Rehearsal
+from commands.plans.watched_venue import Step, WatchedVenue
 from commands.wiring import Engine, mask_keys
 from core.clock import SteadyClock
 from core.cycle import CycleInputs, PassReport

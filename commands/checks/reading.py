@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import cast
 
 from account_processors.probing import PATIENCE, KeyProbe, Probed, read_key
-from commands.check_accounts import AccountSeen, judge_account
-from commands.check_findings import Finding, Place
-from commands.check_markets import MarketsSeen, judge_markets, wanted_markets
+from commands.checks.accounts import AccountSeen, judge_account
+from commands.checks.findings import Finding, Place
+from commands.checks.markets import MarketsSeen, judge_markets, wanted_markets
 from commands.opened_accounts import open_venues
 from commands.position_reading import OpenAccount
 from core.control import Control

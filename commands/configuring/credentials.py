@@ -5,7 +5,7 @@ There is no option for a key: command lines are seen by everybody on the machine
 
 from typing import Any, Final
 
-from commands.config_files import (
+from commands.configuring.files import (
     CheckOption,
     FromOption,
     JsonOption,
@@ -51,7 +51,7 @@ def command(
     if look_or_take(home, VIEW, wish, in_new_shape=new_shape):
         return
     talk = person("credentials", INSTEAD)
-    from commands.config_venues import Venues, forms  # noqa: PLC0415 - only a person waits for it
+    from commands.configuring.venues import Venues, forms  # noqa: PLC0415 - only a person waits for it
 
     wizard = CredentialsWizard(talk=talk, venues=forms(), test_key=Venues(home).test_key)
     run_wizard(talk, home, CREDENTIALS, wizard.ask, effect=effect)

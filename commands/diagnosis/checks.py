@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from commands.check_findings import Finding, Place, ago
-from commands.check_system import DISK_FAIL_BYTES, DISK_WARN_BYTES, MEGABYTE
-from commands.readiness import living_holder
+from commands.checks.findings import Finding, Place, ago
+from commands.checks.system import DISK_FAIL_BYTES, DISK_WARN_BYTES, MEGABYTE
+from commands.installation.readiness import living_holder
 from commands.version import node_version, pm2_version
 from core.errors import ConfigError
 from core.home import Home

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from commands.config_files import (
+from commands.configuring.files import (
     CheckOption,
     FromOption,
     JsonOption,
@@ -18,7 +18,7 @@ from commands.config_files import (
     run_wizard,
     store,
 )
-from commands.config_mapping import EFFECT, refuse_unknown_source
+from commands.configuring.mapping import EFFECT, refuse_unknown_source
 from config.editing import Opened, open_file
 from config.signal_weights import (
     TITLES,

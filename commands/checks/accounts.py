@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from account_processors.probing import KeyProbe
-from commands.check_findings import Finding, Place
+from commands.checks.findings import Finding, Place
 from core.clock import utc_minute
 from core.model import AccountMode
 from core.settings import AccountConfig

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from commands.engine_at_hand import AtHand, ended_by_signals, engine_at_hand
 from commands.engine_world import known_engine_id
-from commands.flattening_look import Seen, look
+from commands.flattens.look import Seen, look
 from commands.opened_accounts import open_venues
 from commands.position_reading import OpenAccount
 from commands.repair import open_intents

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from commands.config_files import (
+from commands.configuring.files import (
     CheckOption,
     FromOption,
     JsonOption,
@@ -138,6 +138,6 @@ def _removal(text: str) -> Change:
 
 
 def _markets(home: Home, talk: Conversation) -> Callable[[], Markets]:
-    from commands.config_venues import Venues  # noqa: PLC0415 - only a person waits for venues
+    from commands.configuring.venues import Venues  # noqa: PLC0415 - only a person waits for venues
 
     return Venues(home, say=talk.say).markets

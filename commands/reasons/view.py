@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import typer
 
+from commands.reasons.steps import print_steps, steps
 from commands.tables import plain, print_table
-from commands.why_steps import print_steps, steps
 
 Row = Mapping[str, Any]
 WORDS: Final = ("who", "its symbol", "wants", "x weight", "x leverage", "= adds", "heard / changed")

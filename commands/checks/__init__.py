@@ -1,0 +1,1 @@
+"""What `check` looks at: facts read thinly, judged by pure rules."""

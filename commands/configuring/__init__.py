@@ -1,0 +1,1 @@
+"""What `config` does with each file, with and without questions."""

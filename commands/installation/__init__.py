@@ -1,0 +1,1 @@
+"""Setting up a checkout and running its services under PM2."""

@@ -1,0 +1,1 @@
+"""What `why` tells: from the signal to the order, from files alone."""
