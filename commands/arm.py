@@ -20,7 +20,7 @@ def command(
     """Let the engine send orders to a live account; without it, it only says what it would do."""
     home = Home.from_environment()
     found = _account(home, account)
-    if found.environment != "live":
+    if not found.needs_arming:
         typer.echo(f"{account} is a {found.environment} account: it needs no arming.")
         return
     if not found.is_configured:

@@ -75,7 +75,7 @@ def _accounts(
     if not any(one.enabled for one in settings.accounts):
         names = ", ".join(one.name for one in settings.accounts) or "none"
         text = f"none is enabled, so nothing is traded (credentials.json: {names})"
-        return [Place(where="engine").warn("accounts", text)]
+        return [Place(where="engine").fail("accounts", text)]
     from commands.checks.reading import check_accounts  # noqa: PLC0415 - talks to venues
 
     reading = check_accounts(home, settings, parts.control, now_ms=now_ms, allows_withdrawal=allows)

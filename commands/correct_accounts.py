@@ -76,7 +76,7 @@ def _ask(home: Home, scope: Scope, *, is_sure: bool) -> None:
         raise RefusedError(f"nothing is sent while state/HALT is there: rm {halt_path(home)}")
     settings = known_settings(home)
     is_paper = settings is not None and all(
-        row.environment == "paper"
+        row.is_paper
         for row in settings.accounts
         if row.enabled and scope.account in (None, row.name)
     )

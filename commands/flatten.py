@@ -102,6 +102,6 @@ def _touches_money(home: Home, scope: Scope) -> bool:
     if settings is None:
         return True  # nobody can tell
     return any(
-        row.enabled and row.environment != "paper" and scope.account in (None, row.name)
+        row.enabled and not row.is_paper and scope.account in (None, row.name)
         for row in settings.accounts
     )

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import typer
 
+from commands.tables import plain
 from core.errors import BusyError, ConfigError, TradeEngineError
 from core.process.exit_codes import ExitCode
-from core.process.logs import redact
 
 SET_UP: Final = "Set up and prove"
 RUN: Final = "Run"
@@ -139,7 +139,8 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(ExitCode.UNEXPECTED)
     except TradeEngineError as error:
-        typer.echo(redact(f"trade-engine: {error}"), err=True)
+        for line in f"trade-engine: {error}".splitlines():
+            typer.echo(plain(line), err=True)
         return int(_code_of(error))
     except KeyboardInterrupt:
         return 130  # as a shell reports Ctrl-C

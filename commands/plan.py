@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from core.home import Home
 from core.process.exit_codes import ExitCode
 from core.process.logs import redact
 from core.store import to_json
+
+if TYPE_CHECKING:
+    from commands.plans.single_cycle import Cycle
 
 
 def command(
@@ -49,7 +52,22 @@ def rehearse(
         refuse_unknown(account, [row.name for row in world.settings().read().accounts])
     with quiet():
         cycle = asyncio.run(run_cycle(world))
-    return document(cycle, kind=kind, symbol=None if symbol is None else symbol.strip().upper())
+    wanted = None if symbol is None else symbol.strip().upper()
+    told = document(cycle, kind=kind, symbol=wanted)
+    if wanted is not None and not told["symbols"]:
+        _refuse_unknown_symbol(wanted, cycle)
+    return told
+
+
+def _refuse_unknown_symbol(symbol: str, cycle: "Cycle") -> None:
+    """Refuse a symbol that nothing here bears; one that is only not held is fine."""
+    from commands.refusal import RefusedError  # noqa: PLC0415
+
+    known = {row.symbol for row in cycle.inputs.settings.weights}
+    known |= {target for row in cycle.inputs.settings.mapping.values() for target in row.values()}
+    if symbol not in known:
+        there_are = ", ".join(sorted(known)) or "none"
+        raise RefusedError(f"{symbol} is neither configured nor held; known are: {there_are}")
 
 
 def tell(told: dict[str, Any], *, as_json: bool) -> None:

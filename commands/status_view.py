@@ -69,8 +69,8 @@ def _accounts(accounts: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     keys = ("name", "exchange", "environment", "state", "equity_usdt", "reason")
     rows = [[_text(account.get(key)) for key in keys] for account in accounts]
     for row, account in zip(rows, accounts, strict=True):
-        if account.get("environment") == "live" and account.get("armed") is not True:
-            row[2] = "live (dry-run)"
+        if account.get("needs_arming") is True and account.get("armed") is not True:
+            row[2] = f"{row[2]} (dry-run)"
     return rows
 
 

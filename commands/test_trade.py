@@ -90,7 +90,7 @@ def _account(home: Home, name: str) -> AccountConfig:
 
 
 def _ask(account: AccountConfig, symbol: str, lots: Decimal | None, *, is_sure: bool) -> None:
-    if account.environment != "live":
+    if not account.needs_arming:
         return
     size = "at the venue's minimum" if lots is None else f"{lots:f} lots, if the minimum is less"
     question = f"This buys and sells {symbol} on {account.name} with real money, {size}"

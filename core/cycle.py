@@ -66,7 +66,7 @@ def weighing_for(settings: Settings, account: AccountConfig) -> Weighing:
             name: int(source.stale_after_s) for name, source in settings.engine.sources.items()
         },
         max_gross=settings.engine.engine.max_gross_exposure,
-        hears_simulated=account.environment == "paper",
+        hears_simulated=account.is_paper,
     )
 
 

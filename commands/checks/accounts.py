@@ -6,6 +6,7 @@ Rights that the venue does not tell are unknown, never good.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from account_processors.probing import KeyProbe
 from commands.checks.findings import Finding, Place
@@ -54,6 +55,13 @@ def judge_account(
 
 def _mode(place: Place, seen: AccountSeen) -> Finding:
     account = seen.account
+    if account.is_elsewhere and account.environment != "live":
+        host = urlsplit(account.base_url or "").hostname
+        text = (
+            f"{account.environment}, but base_url is {host}: if that is the venue itself, this is "
+            f"real money; it is dry-run until ./trade-engine arm {account.name}"
+        )
+        return place.warn("trading", text)
     if account.environment != "live":
         return place.ok("trading", f"{account.environment}: no real money")
     if seen.is_armed:
@@ -65,7 +73,9 @@ def _mode(place: Place, seen: AccountSeen) -> Finding:
 def _rights(place: Place, seen: AccountSeen, *, allows_withdrawal: bool) -> Iterator[Finding]:
     facts, exchange = seen.probe.facts, seen.account.exchange
     if seen.probe.facts_error:
-        yield place.warn("rights", f"they could not be read: {seen.probe.facts_error}")
+        text = f"they could not be read, so nobody knows: {seen.probe.facts_error}"
+        say = place.fail if seen.account.needs_arming else place.warn  # only there they matter
+        yield say("rights", text)
         return
     silence = f"{exchange} does not tell"
     if facts.can_read is False:  # equity was read all the same

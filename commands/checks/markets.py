@@ -70,7 +70,8 @@ def judge_markets(seen: Iterable[MarketsSeen], wanted: Iterable[Wanted]) -> list
     for one in everything:
         place = Place(where=one.account.name)
         if one.instruments is None:
-            found.append(place.unknown("markets", one.error or "they could not be read"))
+            why = one.error or "try again"
+            found.append(place.fail("markets", f"they could not be read: {why}"))
             continue
         for market in symbols:
             is_elsewhere = any(market.symbol in listed for listed in read)

@@ -132,7 +132,7 @@ async def _wait(
 
 def _is_lost(row: Mapping[str, Any], waited_s: float) -> bool:
     """Tell whether the engine will not flatten an account, whatever is waited."""
-    if row.get("environment") == "live" and row.get("armed") is not True:
+    if row.get("needs_arming") is True and row.get("armed") is not True:
         return True
     return row.get("state") in NEVER and waited_s > GIVE_UP_S
 
@@ -256,8 +256,8 @@ def _standing(row: Mapping[str, Any] | None) -> str:
     """Say why an account is not flattened."""
     if row is None:
         return "the engine says nothing of this account"
-    if row.get("environment") == "live" and row.get("armed") is not True:
-        return f"a live account that is not armed sends nothing: ./trade-engine arm {row['name']}"
+    if row.get("needs_arming") is True and row.get("armed") is not True:
+        return f"an account that is not armed sends nothing: ./trade-engine arm {row['name']}"
     state, reason = str(row.get("state")), str(row.get("reason") or "")
     return f"{state}: {reason}" if reason else f"{state}, not done in time"
 

@@ -191,8 +191,8 @@ class Control(_Record):
         }
 
     def is_armed(self, account: AccountConfig) -> bool:
-        """Tell whether orders may go to the venue; only live accounts need to be armed."""
-        if account.environment != "live":
+        """Tell whether orders may go to the venue; only what may be real money needs arming."""
+        if not account.needs_arming:
             return True
         armed = self.armed.get(account.name)
         return armed is not None and armed.fingerprint == account.fingerprint

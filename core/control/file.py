@@ -5,7 +5,7 @@ that cannot be read is never "nobody asked for anything".
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -186,6 +186,22 @@ def arm(home: Home, account: AccountConfig, *, who: str, now_ms: int) -> Control
 def disarm(home: Home, account_name: str, *, now_ms: int) -> Control:
     """Make an account dry-run again."""
     return _change(home, now_ms, lambda control: control.with_armed(account_name, None))
+
+
+def disarm_what_left(home: Home, accounts: Iterable[AccountConfig], *, now_ms: int) -> list[str]:
+    """Disarm every account that is gone, needs no arming any more, or has another key."""
+    known = {account.name: account for account in accounts}
+    armed = read_control(home).armed
+    left = [
+        name
+        for name, row in sorted(armed.items())
+        if (found := known.get(name)) is None
+        or not found.needs_arming
+        or found.fingerprint != row.fingerprint
+    ]
+    for name in left:
+        disarm(home, name, now_ms=now_ms)
+    return left
 
 
 def lend(home: Home, errand: Errand, *, now_ms: int) -> Control:

@@ -18,7 +18,7 @@ class Holds:
 
     def __init__(self, desk: AccountDesk, adopt_policy: AdoptPolicy) -> None:
         self._desk = desk
-        paper = desk.account.environment == "paper"
+        paper = desk.account.is_paper
         self._adopts = adopt_policy == "adopt" or (adopt_policy == "auto" and paper)
 
     async def review(self, symbol: str, lots: Decimal, target: Target | None, said: Said) -> None:

@@ -1,6 +1,7 @@
 """`credentials.json`: the accounts and their keys, the old shape of one object per exchange too."""
 
 from decimal import Decimal
+from ipaddress import ip_address
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -56,6 +57,22 @@ class AccountConfig(ConfigModel):
         return bool(self.api_key.get_secret_value() and self.api_secret.get_secret_value())
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Tell whether `base_url` is a host beyond this machine: it may be the venue itself."""
+        host = urlsplit(self.base_url or "").hostname
+        return host is not None and not _is_loopback(host)
+
+    @property
+    def needs_arming(self) -> bool:
+        """Tell whether its orders may move real money, whatever its environment is called."""
+        return self.environment == "live" or self.is_elsewhere
+
+    @property
+    def is_paper(self) -> bool:
+        """Tell whether it certainly trades on paper."""
+        return self.environment == "paper" and not self.is_elsewhere
+
+    @property
     def fingerprint(self) -> str:
         """Name the API key without telling it: 16 hex digits."""
         return key_fingerprint(self.exchange, self.api_key.get_secret_value())
@@ -105,6 +122,13 @@ class BittensorCredentials(ConfigModel):
         """Tell whether it has a key, and an endpoint where none is known otherwise."""
         has_endpoint = bool(self.endpoint) or self.environment == "paper"
         return bool(self.api_key.get_secret_value()) and has_endpoint
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_address(text: str, *schemes: str) -> bool:

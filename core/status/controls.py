@@ -137,10 +137,10 @@ def _trips(said: object) -> Iterator[Row]:
 
 def _arming(accounts: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     for account in accounts:
-        if account.get("environment") == "live":
+        if account.get("needs_arming") is True:
             armed = account.get("armed") is True
             now, state = ("armed", READY) if armed else ("dry-run, nothing is sent", IN_FORCE)
-            yield _row("arming", str(account.get("name")), "live accounts only", now, state)
+            yield _row("arming", str(account.get("name")), "where real money may move", now, state)
 
 
 def _of_account(account: Mapping[str, Any]) -> Iterator[Row]:

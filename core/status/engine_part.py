@@ -66,7 +66,7 @@ def _mode(roster: Roster, control: Control) -> str:
 
 
 def _word(account: AccountConfig, control: Control) -> str:
-    if account.environment != "live":
+    if not account.needs_arming:
         return account.environment
     return "live" if control.is_armed(account) else "dry-run"
 
@@ -88,6 +88,7 @@ def _account(place: Place, control: Control) -> dict[str, Any]:
         "state": state,
         "reason": reason,
         "armed": control.is_armed(account),
+        "needs_arming": account.needs_arming,
         "equity_usdt": None if report is None else _text(report.equity_usdt),
         "last_pass_at_ms": None if report is None else report.ended_at_ms,
         "last_pass_ms": None if report is None else report.ended_at_ms - report.began_at_ms,

@@ -129,13 +129,13 @@ def test_a_market_that_is_listed_elsewhere_warns_and_one_that_is_listed_nowhere_
     assert [row.state for row in nowhere] == [State.FAIL, State.FAIL]
 
 
-def test_markets_that_could_not_be_read_are_unknown_and_say_nothing_of_others() -> None:
+def test_markets_that_could_not_be_read_fail_and_say_nothing_of_others() -> None:
     unread = MarketsSeen(
         account=account(name="hung"), equity_usdt=None, instruments=None, tickers={}, error="hung"
     )
     found = judge_markets([unread, market(instrument())], [wanted()])
 
     assert [(row.where, row.state) for row in found] == [
-        ("hung", State.UNKNOWN),
+        ("hung", State.FAIL),
         ("main", State.OK),
     ]

@@ -230,12 +230,12 @@ def test_a_weight_for_a_source_that_does_not_exist_fails_the_check(
     assert "tradingveiw source" in capsys.readouterr().err
 
 
-def test_a_home_without_accounts_warns_and_loads_no_venue(
+def test_a_home_without_accounts_fails_and_loads_no_venue(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     atomic_write_json(home.credentials, {"accounts": []})
     atomic_write_json(home.root / "asset_mapping_config.json", {})
     atomic_write_json(home.root / "signal_weight_config.json", [])
 
-    assert run(["check"]) == 0
+    assert run(["check"]) == 3
     assert "none is enabled" in capsys.readouterr().out

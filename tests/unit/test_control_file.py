@@ -17,6 +17,7 @@ from core.control.file import (
     arm,
     control_path,
     disarm,
+    disarm_what_left,
     halt_file_exists,
     halt_path,
     read_control,
@@ -257,3 +258,27 @@ def test_a_folder_that_cannot_be_looked_into_halts(
     monkeypatch.setattr(Path, "lstat", refuse)
 
     assert halt_file_exists(home)
+
+
+def live_account(name: str) -> AccountConfig:
+    return ACCOUNT.model_copy(
+        update={"name": name, "environment": "live", "api_key": SecretStr(f"key of {name}")}
+    )
+
+
+def test_an_account_that_left_live_is_disarmed_and_stays_so_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    live = [live_account(name) for name in ("kept", "gone", "paper-now", "new-key")]
+    for one in live:
+        arm(home, one, who="ann", now_ms=1)
+    after = [
+        live[0],
+        live[2].model_copy(update={"environment": "paper"}),
+        live[3].model_copy(update={"api_key": SecretStr("another")}),
+    ]
+
+    assert disarm_what_left(home, after, now_ms=2) == ["gone", "new-key", "paper-now"]
+    assert [one.name for one in live if read_control(home).is_armed(one)] == ["kept"]
+    assert disarm_what_left(home, after, now_ms=3) == []

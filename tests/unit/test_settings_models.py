@@ -347,3 +347,26 @@ def test_two_unequal_accounts_with_disabled_twin_are_fine() -> None:
 
     assert [row.name for row in read.accounts] == ["a", "b"]
     assert isinstance(read.accounts[0], AccountConfig)
+
+
+@pytest.mark.parametrize(
+    ("environment", "base_url", "needs_arming", "is_paper"),
+    [
+        pytest.param("paper", None, False, True, id="paper"),
+        pytest.param("paper", "http://127.0.0.1:9100/bybit", False, True, id="paper-here"),
+        pytest.param("paper", "http://localhost:9100", False, True, id="paper-by-name"),
+        pytest.param("paper", "https://api.bybit.example", True, False, id="paper-at-a-venue"),
+        pytest.param("demo", None, False, False, id="demo"),
+        pytest.param("demo", "https://api.bybit.example", True, False, id="demo-at-a-venue"),
+        pytest.param("live", None, True, False, id="live"),
+        pytest.param("live", "http://127.0.0.1:9100", True, False, id="live-here"),
+    ],
+)
+def test_what_may_move_real_money_needs_arming_whatever_it_is_called(
+    environment: str, base_url: str | None, *, needs_arming: bool, is_paper: bool
+) -> None:
+    found = parse_credentials(
+        {"accounts": [account(environment=environment, base_url=base_url)]}
+    ).accounts[0]
+
+    assert (found.needs_arming, found.is_paper) == (needs_arming, is_paper)

@@ -89,7 +89,9 @@ def test_a_loss_near_its_limit_says_so() -> None:
             ),
             id="trip",
         ),
-        pytest.param("arming", with_account(environment="live", armed=False), id="dry-run"),
+        pytest.param(
+            "arming", with_account(environment="live", armed=False, needs_arming=True), id="dry-run"
+        ),
         pytest.param(
             "daily loss", with_account(safety={**SAFETY, "stopped": ["daily_loss"]}), id="loss"
         ),
