@@ -31,7 +31,7 @@ def overview(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask for accounts, mapping and weights and save them; or look at all the files."""
+    """List the wizards, each with its own help; or look at all the files."""
     if context.invoked_subcommand is not None:
         return
     home = Home.from_environment()

@@ -31,14 +31,15 @@ def command(  # noqa: PLR0913 - one option each
     account: AccountOption = None,
     foreign: Annotated[
         Literal["ignore", "close"],
-        typer.Option("--foreign", help="What becomes of positions that nothing wants."),
+        typer.Option("--foreign", help="Positions that nothing wants."),
     ] = "ignore",
     liquidated: Annotated[
-        bool, typer.Option("--liquidated", help="Also buy back what was liquidated.")
+        bool, typer.Option("--liquidated", help="Buy back the liquidated too.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show it; 6 if any.")] = False,
     wait_s: Annotated[
-        float, typer.Option("--wait", help="Seconds to wait for the result.", min=0, max=3600)
+        float,
+        typer.Option("--wait", metavar="SECONDS", help="For the result.", min=0, max=3600),
     ] = WAIT_S,
     yes: YesOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,

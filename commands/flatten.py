@@ -41,12 +41,11 @@ def command(
     account: AccountOption = None,
     why: WhyOption = "",
     wait_s: Annotated[
-        float, typer.Option("--wait", help="Seconds to wait until it is flat.", min=0, max=3600)
+        float,
+        typer.Option("--wait", metavar="SECONDS", help="Until it is flat.", min=0, max=3600),
     ] = WAIT_S,
     yes: YesOption = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="What is left as one JSON object.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="What is left, as JSON.")] = False,
 ) -> None:
     """Cancel our orders, reduce positions to zero, then send nothing until a resume.
 

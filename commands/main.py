@@ -40,7 +40,9 @@ class Entry:
 
 COMMANDS: Final = {
     "up": Entry("up", "Start everything, wait until it is ready, print its addresses.", SET_UP),
-    "config": Entry("config", "Ask for accounts, mapping and weights; check the files.", SET_UP),
+    "config": Entry(
+        "config", "List the wizards for accounts, mapping, weights; check files.", SET_UP
+    ),
     "check": Entry("check", "Check keys, rights, markets, sources and services.", SET_UP),
     "check-wallet": Entry("check", "The same as check.", SET_UP, is_alias=True),
     "check-universe": Entry("check", "The same as check.", SET_UP, is_alias=True),
@@ -137,7 +139,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         build(wanted)(list(arguments), prog_name="trade-engine")
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(ExitCode.UNEXPECTED)
+        return int(ExitCode.UNEXPECTED) if isinstance(end.code, str) else int(end.code or 0)
     except TradeEngineError as error:
         for line in f"trade-engine: {error}".splitlines():
             typer.echo(plain(line), err=True)

@@ -34,11 +34,11 @@ def command(
     why: WhyOption = "",
     yes: YesOption = False,
 ) -> None:
-    """Lift a pause, a halt or a flatten, and the engine's own stops of what is named.
+    """Lift a pause, a halt or a flatten, and the engine's own stops of what you name.
 
-    Holds of one symbol (adoption, external change, liquidation) are lifted by naming the symbol,
-    stops of one account (losses, orders, a second engine) by naming the account, a crash loop by
-    naming nothing.
+    Name the symbol to lift a hold (adoption, external change, liquidation),
+    the account to lift a stop (losses, orders, a second engine), nothing to
+    lift a crash loop.
     """
     home = Home.from_environment()
     scope = scope_of(home, symbol, account, is_sure=yes)

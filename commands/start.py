@@ -35,6 +35,8 @@ def command(
 
     Example: ./trade-engine start --run-single-cycle --simulate
     """
+    if as_json and not (single_cycle or simulate):
+        raise typer.BadParameter("--json tells one cycle: add --run-single-cycle or --simulate")
     home = Home.from_environment()
     if simulate:
         told = rehearse(home, kind="simulated")

@@ -5,6 +5,7 @@ Sends nothing that trades, and stores nothing.
 
 import sys
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,7 +15,7 @@ import typer
 from commands.refusal import CheckFailedError
 from commands.tables import plain
 from commands.webhook_door import Knock, base_url, knock
-from commands.webhook_samples import PLACEHOLDERS, samples, to_rows
+from commands.webhook_samples import FILLED_IN, PLACEHOLDERS, samples, to_rows
 from core.errors import ConfigError
 from core.home import Home
 from core.process.logs import register_secret
@@ -27,6 +28,7 @@ from signal_processors.tradingview_processor import (
     parse,
 )
 
+FIRED: Final = FILLED_IN["{{timenow}}"].encode()
 PUBLIC: Final = "https://YOUR-NAME"
 RULE: Final = (
     "TradingView reaches only the ports 80 and 443 of a public name: put a TLS proxy in front that",
@@ -109,7 +111,8 @@ def _content(body: str | None, file: Path | None) -> bytes:
     if body is not None:
         return body.encode()
     if file is None:
-        return samples(None)[0].filled_in
+        fired = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+        return samples(None)[0].filled_in.replace(FIRED, fired)
     try:
         return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
@@ -139,7 +142,7 @@ def _understood(alert: ParsedAlert, settings: Settings) -> dict[str, Any]:
         "strategy": alert.strategy,
         "event_id": alert.event_id,
         "ignored": list(alert.ignored),
-        "warnings": [*alert.warnings, *_holes(alert, symbol, exposure)],
+        "warnings": [*alert.warnings, *_holes(alert, symbol, exposure), *_age(alert, settings)],
     }
 
 
@@ -156,6 +159,14 @@ def _holes(alert: ParsedAlert, symbol: str, exposure: Decimal | None) -> list[st
     if alert.depth and not exposure:
         return [f"the weight of {SOURCE.name} for {symbol} is 0: the alert moves nothing"]
     return []
+
+
+def _age(alert: ParsedAlert, settings: Settings) -> list[str]:
+    most_s = int(settings.engine.engine.max_entry_age_s)
+    age_s = (alert.received_at_ms - (alert.fired_at_ms or alert.received_at_ms)) // 1000
+    if not (most_s and alert.depth and age_s > most_s):
+        return []
+    return [f"it fired {age_s} s ago: beyond max_entry_age_s ({most_s} s) it opens nothing"]
 
 
 def _print(

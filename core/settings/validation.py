@@ -173,6 +173,9 @@ def _was(given: object, key: str) -> str:
         return ""
     if given is None or isinstance(given, bool | int | float | str):
         shown = "null" if given is None else str(given)
+        if "@" in shown:  # of an address only what follows a user name and password
+            scheme, separator, rest = shown.rpartition("//")
+            shown = f"{scheme}{separator}{rest.rpartition('@')[2]}"
         return f", was {shown[:SHOWN_CHARACTERS]}"
     return ""
 

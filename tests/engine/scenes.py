@@ -46,7 +46,7 @@ async def failing(*_: object) -> Any:
 def refuse_orders(engine: Engine, error: TradeEngineError) -> None:
     """Answer every order with `error`; none is executed."""
 
-    async def refused(orders: Sequence[OrderRequest]) -> Answers:
+    async def refused(orders: Sequence[OrderRequest], **_: object) -> Answers:
         engine.venue.placed.extend(orders)
         return tuple(error for _ in orders)
 
@@ -56,7 +56,7 @@ def refuse_orders(engine: Engine, error: TradeEngineError) -> None:
 def hang_increases(engine: Engine) -> None:
     """Let increases get no answer and never happen; reductions are answered."""
 
-    async def place(orders: Sequence[OrderRequest]) -> Answers:
+    async def place(orders: Sequence[OrderRequest], **_: object) -> Answers:
         if all(o.reduce_only for o in orders):
             answers: Answers = await honest(orders)
             return answers

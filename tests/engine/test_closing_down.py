@@ -205,7 +205,7 @@ def test_a11_an_order_without_a_known_end_is_settled_before_the_account_is_left(
     async def story() -> None:
         engine = Engine(tmp_path)
 
-        async def lose(orders: Any) -> Answers:
+        async def lose(orders: Any, **_: object) -> Answers:
             answers: Answers = await honest(orders)
             return tuple(UnknownOutcomeError("no answer") for _ in answers)
 

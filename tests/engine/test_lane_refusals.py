@@ -50,7 +50,7 @@ def grant_margin(engine: Engine, margin_usdt: int) -> list[Decimal]:
             unrealized_pnl_usdt=ZERO,
         )
 
-    async def place(orders: Sequence[OrderRequest]) -> Answers:
+    async def place(orders: Sequence[OrderRequest], **_: object) -> Answers:
         answers: list[PlacedOrder | TradeEngineError] = []
         for order in orders:
             tried.append(order.size_lots)
@@ -180,7 +180,7 @@ def test_a28_dust_that_the_venue_does_not_close_is_told_and_left(tmp_path: Path)
         list_instrument(engine, min_lots=least)
         tried: list[Decimal] = []
 
-        async def place(orders: Sequence[OrderRequest]) -> Answers:
+        async def place(orders: Sequence[OrderRequest], **_: object) -> Answers:
             tried.extend(o.size_lots for o in orders)
             if any(abs(o.size_lots) < least for o in orders):
                 return tuple(RejectedError("below minimum", kind="size") for _ in orders)
@@ -250,7 +250,7 @@ def test_nothing_to_reduce_is_not_believed_while_positions_cannot_be_read(tmp_pa
         replace_call(engine, "fetch_positions", failing)
         refused: list[OrderRequest] = []
 
-        async def place(orders: Sequence[OrderRequest]) -> Answers:
+        async def place(orders: Sequence[OrderRequest], **_: object) -> Answers:
             if not refused:
                 refused.extend(orders)
                 error = RejectedError("no position", kind="nothing_to_reduce")

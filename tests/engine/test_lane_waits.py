@@ -36,7 +36,7 @@ def slow_turn(engine: Engine, seconds: float) -> None:
 def lose_orders_of(engine: Engine, symbol: str) -> None:
     """Let the fate of a symbol's orders stay unknown: no answer, and look-ups hang."""
 
-    async def place(orders: Sequence[OrderRequest]) -> Answers:
+    async def place(orders: Sequence[OrderRequest], **_: object) -> Answers:
         if any(o.symbol == symbol for o in orders):
             return tuple(UnknownOutcomeError("no answer") for _ in orders)
         answers: Answers = await honest(orders)
@@ -81,7 +81,7 @@ def test_an_order_that_left_late_has_its_full_time_to_be_answered(tmp_path: Path
         await asyncio.sleep(20)
         slow_turn(engine, 1.2)
 
-        async def place(orders: Sequence[OrderRequest]) -> Answers:
+        async def place(orders: Sequence[OrderRequest], **_: object) -> Answers:
             await asyncio.sleep(1.9)
             answers: Answers = await honest(orders)
             return answers
@@ -127,7 +127,7 @@ def test_a_refused_exit_is_tried_again_while_an_increase_of_another_symbol_hangs
         hang_increases(engine)
         refused: list[OrderRequest] = []
 
-        async def place(orders: Sequence[OrderRequest]) -> Answers:
+        async def place(orders: Sequence[OrderRequest], **_: object) -> Answers:
             if not refused and all(o.reduce_only for o in orders):
                 refused.extend(orders)
                 return tuple(RejectedError("price", kind="price") for _ in orders)
@@ -251,7 +251,7 @@ def test_a_newer_target_during_a_flip_ends_at_the_newer_target(tmp_path: Path) -
     async def story() -> None:
         engine = await holding(tmp_path, 3)
 
-        async def slow(orders: Sequence[OrderRequest]) -> Answers:
+        async def slow(orders: Sequence[OrderRequest], **_: object) -> Answers:
             answers: Answers = await honest(orders)
             await asyncio.sleep(0.5)
             return answers
@@ -325,7 +325,7 @@ def test_two_restarts_while_the_look_up_of_a_lost_order_hangs_buy_once(tmp_path:
     async def story() -> None:
         engine = await holding(tmp_path, 2)
 
-        async def lost(orders: Sequence[OrderRequest]) -> Answers:
+        async def lost(orders: Sequence[OrderRequest], **_: object) -> Answers:
             task = asyncio.ensure_future(execute(orders))
             engine.venue.background.add(task)
             task.add_done_callback(engine.venue.background.discard)

@@ -86,7 +86,7 @@ def test_a_venue_that_does_not_switch_is_not_asked_again_and_again(
         engine.venue.keeps_margin_mode = True
         await configured(engine, margin_mode="isolated", allow_reopen=True)
 
-        async def place(orders: list[OrderRequest]) -> Answers:
+        async def place(orders: list[OrderRequest], **_: object) -> Answers:
             # takes orders under any mode, and opens under the old one
             answers: Answers = await honest([_unmoded(o) for o in orders])
             return answers
@@ -178,7 +178,7 @@ def test_an_account_s_mode_is_changed_once_all_is_closed(tmp_path: Path) -> None
         await configured(engine, margin_mode="isolated", allow_reopen=True)
         slow: list[Any] = []
 
-        async def place(orders: list[OrderRequest]) -> Answers:
+        async def place(orders: list[OrderRequest], **_: object) -> Answers:
             if orders[0].reduce_only and not slow:  # B is closed only at the second try
                 slow.append(orders)
                 kept = [o for o in orders if o.symbol == A]

@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import signal
+import socket
 import struct
 import sys
 import termios
@@ -37,10 +39,23 @@ class WideTerminal(Terminal):
         super().__init__(words, environment, "/", columns=160)
         fcntl.ioctl(self._handle, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
 
+    @property
+    def local_modes(self) -> int:
+        """How the terminal is set now."""
+        return int(termios.tcgetattr(self._handle)[3])
+
+    def signal(self, number: int) -> None:
+        """Send the wizard a signal."""
+        self._process.send_signal(number)
+
     def answer(self, question: str, typed: str = "") -> None:
         """Wait for a question at the beginning of a line, then type."""
         self.expect(f"\n{question}")
         self.type(typed + ENTER)
+
+
+def echoes(terminal: WideTerminal) -> bool:
+    return bool(terminal.local_modes & termios.ECHO)
 
 
 @pytest.fixture
@@ -145,6 +160,51 @@ def test_keys_are_entered_and_nothing_secret_is_shown(home: Home) -> None:
     assert tuple(saved["accounts"][0][name] for name in ("api_key", "api_secret")) == SECRETS[:2]
     assert home.credentials.stat().st_mode & 0o777 == 0o600
     assert [secret for secret in SECRETS if secret in terminal.text] == []
+
+
+def test_a_secret_pasted_while_a_key_is_tried_is_never_shown(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes a connection, says nothing
+        account = {
+            "name": "main",
+            "exchange": "bybit",
+            "environment": "paper",
+            "api_key": "old-key-of-a-person-01",
+            "api_secret": "old-secret-of-a-person",
+            "base_url": f"http://127.0.0.1:{silent.getsockname()[1]}",
+        }
+        home.credentials.write_text(json.dumps({"accounts": [account]}))
+        with WideTerminal("credentials.py", home) as terminal:
+            terminal.answer("Enter your API key for Bittensor SN8:")
+            terminal.answer("Keep/Change/Remove main (k/c/r)?", "c")
+            terminal.answer("Enter your Bybit API key", SECRETS[0])
+            terminal.answer("Enter your Bybit API secret")
+            terminal.answer("Environment of main")
+            terminal.answer("Enable main")
+            terminal.expect("Testing the key of main ...")
+            was_echoing = echoes(terminal)
+            terminal.type(SECRETS[1] + ENTER + SECRETS[2])
+            silent.accept()[0].close()
+            silent.close()
+            terminal.expect("Save anyway (y/n)?")
+            terminal.type(CTRL_C)
+            terminal.expect("Nothing was changed.")
+            code = terminal.end()
+
+            assert code == 130
+            assert not was_echoing
+            assert echoes(terminal)
+            assert [secret for secret in SECRETS if secret in terminal.text] == []
+
+
+def test_a_wizard_that_is_ended_leaves_a_terminal_that_echoes(home: Home) -> None:
+    with WideTerminal("credentials.py", home) as terminal:
+        terminal.expect("Enter your API key for Bittensor SN8:")
+        terminal.signal(signal.SIGTERM)
+        code = terminal.end()
+
+        assert code == 128 + signal.SIGTERM
+        assert echoes(terminal)
+    assert not home.credentials.exists()
 
 
 @pytest.mark.parametrize(

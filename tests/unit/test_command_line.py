@@ -82,6 +82,25 @@ def test_our_errors_become_one_line_and_their_exit_code(
     assert capsys.readouterr().err == f"trade-engine: {error}\n"
 
 
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        pytest.param(SystemExit(), 0, id="exit-without-a-word"),
+        pytest.param(SystemExit(7), 7, id="exit-with-a-code"),
+        pytest.param(SystemExit("why"), 1, id="exit-with-a-word"),
+    ],
+)
+def test_an_end_by_exit_is_the_exit_code(
+    end: SystemExit, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave() -> None:
+        raise end
+
+    monkeypatch.setattr("commands.version.command", leave)
+
+    assert run(["version"]) == code
+
+
 def test_version_is_one_json_object_for_programs(capsys: Capture) -> None:
     assert run(["version", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["ccxt"]

@@ -40,6 +40,17 @@ def test_a_help_fits_a_screen_and_ends_with_its_example(
     assert " ".join(lines).endswith(f"Example: {example}")
 
 
+@pytest.mark.parametrize("word", ["flatten", "correct-accounts", "resume"])
+def test_the_help_of_a_command_in_need_fits_a_small_screen(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
+    assert run([word, "--help"]) == 0
+
+    assert len(capsys.readouterr().out.splitlines()) < 24
+
+
 @pytest.mark.parametrize(("words", "command"), ALL)
 def test_an_example_is_a_command_line_that_is_understood(words: str, command: Any) -> None:
     program, *given = shlex.split(example_of(command))

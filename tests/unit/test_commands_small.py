@@ -11,6 +11,8 @@ import pytest
 from commands.main import run
 from commands.version import installed, versions
 from core.home import CHECKOUT, Home
+from core.process.exit_codes import ExitCode
+from core.process.version import version
 
 Capture = pytest.CaptureFixture[str]
 
@@ -23,6 +25,16 @@ def test_hello_says_hello(home: Home, capsys: Capture) -> None:
     assert metadata.version("ccxt") in text
     assert platform.python_version() in text
     assert str(home.root) in text
+
+
+def test_hello_is_one_json_object_for_programs(home: Home, capsys: Capture) -> None:
+    assert run(["hello", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "trade_engine": version(),
+        "python": platform.python_version(),
+        "ccxt": metadata.version("ccxt"),
+        "home": str(home.root),
+    }
 
 
 def test_hello_loads_nothing_heavy() -> None:
@@ -61,3 +73,9 @@ def test_what_is_not_there_is_unknown(
 def test_a_package_that_is_not_installed_has_no_version() -> None:
     assert installed("no-such-package-of-ours") is None
     assert CHECKOUT.is_dir()
+
+
+@pytest.mark.usefixtures("home")
+def test_the_whole_engine_is_no_json_object(capsys: Capture) -> None:
+    assert run(["start", "--json"]) == ExitCode.USAGE
+    assert "--run-single-cycle" in capsys.readouterr().err

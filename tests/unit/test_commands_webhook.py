@@ -159,6 +159,26 @@ def test_holes_behind_an_alert_are_told(
     assert any(words in warning for warning in told["understood"]["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("body", "is_told"),
+    [
+        pytest.param('"direction": "long", "timenow": "2026-01-02T03:04:05Z"', True, id="old"),
+        pytest.param('"direction": "flat", "timenow": "2026-01-02T03:04:05Z"', False, id="exit"),
+        pytest.param('"direction": "long"', False, id="now"),
+    ],
+)
+def test_an_alert_too_old_to_open_anything_is_told(
+    capsys: Capture, body: str, is_told: bool
+) -> None:
+    _, told = tried(capsys, "--body", f'{{"symbol": "BTCUSDT", "size": "5%", {body}}}')
+
+    assert ("max_entry_age_s (900 s)" in str(told["understood"]["warnings"])) is is_told
+
+
+def test_our_own_sample_fires_now(capsys: Capture) -> None:
+    assert tried(capsys)[1]["understood"]["warnings"] == []
+
+
 def test_what_a_stranger_wrote_is_shown_harmless_and_without_the_token(capsys: Capture) -> None:
     body = f'{{"symbol": "BTC\\u001b[2J", "token": "{TOKEN}", "direction": "flat"}}\x1b[2J'
     code = run(["webhook", "test", "--body", body])

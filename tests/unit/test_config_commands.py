@@ -91,13 +91,22 @@ def test_weights_are_set_and_removed(ready: Home) -> None:
         pytest.param("weights --set BTCUSDT.leverage=21", 78, "at most 20", id="leverage"),
         pytest.param("weights --set BTCUSDT.tradingview=0.9", 78, "exceed 1", id="sum"),
         pytest.param("weights --set BTCUSDT.nobody=0.1", 2, "no source is named", id="nobody"),
-        pytest.param("weights --set XUSDT.bittensor=0.1", 78, "needs a leverage", id="new"),
+        pytest.param("weights --set NEWUSDT.bittensor=0.1", 78, "needs a leverage", id="new"),
+        pytest.param("weights --set BTC.P.leverage=3", 2, "did you mean BTCUSDT", id="nowhere"),
+        pytest.param("weights --set XY.leverage=3", 2, "SOURCE:SYMBOL=XY", id="nothing-near"),
+        pytest.param(
+            "weights --set BTCUSDT.leverage=2 --remove btcusdt", 2, "set and removed", id="both"
+        ),
+        pytest.param(
+            "mapping --set bittensor:A=AUSDT --remove bittensor:A", 2, "named twice", id="at-odds"
+        ),
         pytest.param("weights --remove XUSDT", 78, "XUSDT has no weights", id="not-listed"),
     ],
 )
 def test_what_is_wrong_changes_nothing(
     ready: Home, capsys: Capture, words: str, code: int, text: str
 ) -> None:
+    ready.asset_mapping.write_text('{"bittensor": {"BTCUSD": "BTCUSDT", "NEW": "NEWUSDT"}}')
     before = {path.name: path.read_bytes() for path in ready.root.glob("*.json")}
 
     assert run(["config", *words.split()]) == code
@@ -151,6 +160,91 @@ def test_a_file_that_is_not_valid_is_not_taken(ready: Home, capsys: Capture, tex
 def test_a_file_that_is_not_there_is_told(ready: Home, capsys: Capture) -> None:
     assert run(["config", "weights", "--from", str(ready.root / "none")]) == ExitCode.CONFIG
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "text"),
+    [
+        pytest.param({"exchange": "binance"}, "exchange", "bybit, kucoin, mexc", id="nowhere"),
+        pytest.param({"exchange": "bybitt"}, "exchange", "did you mean bybit?", id="mistyped"),
+        pytest.param(
+            {"exchange": "mexc", "environment": "demo"},
+            "environment",
+            "paper or live, was demo: mexc has no demo",
+            id="no-demo",
+        ),
+        pytest.param({"exchange": "blofin"}, "api_passphrase", "is missing", id="no-passphrase"),
+        pytest.param(
+            {"exchange": "mexc", "copy_trading": True}, "copy_trading", "must be false", id="copies"
+        ),
+        pytest.param({"api_key": "KEY\nSECOND"}, "api_key", "line break", id="two-lines"),
+        pytest.param({"api_secret": "one two"}, "api_secret", "a space", id="two-words"),
+        pytest.param(
+            {"api_passphrase": "phrase\x00"}, "api_passphrase", "control character", id="control"
+        ),
+    ],
+)
+def test_an_account_that_can_never_work_is_neither_taken_nor_passed(
+    ready: Home, capsys: Capture, changes: dict[str, Any], key: str, text: str
+) -> None:
+    before = ready.credentials.read_bytes()
+    row = {"name": "main", "exchange": "bybit", "environment": "live", "api_key": "k"}
+    source = ready.root / "mine.txt"
+    source.write_text(json.dumps({"accounts": [{**row, "api_secret": SECRET, **changes}]}))
+
+    assert run(["config", "credentials", "--from", str(source)]) == ExitCode.CONFIG
+    assert ready.credentials.read_bytes() == before
+    ready.credentials.write_bytes(source.read_bytes())
+    assert run(["config", "--check"]) == ExitCode.CONFIG
+    told = capsys.readouterr()
+    for words in (f"credentials.json: main.{key}", text):
+        assert words in told.out
+        assert words in told.err
+    assert not any(
+        secret in told.out + told.err for secret in (SECRET, "SECOND", "two", "phrase\x00")
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"exchange": "blofin", "enabled": False}, id="disabled-without-passphrase"),
+        pytest.param({"exchange": "blofin", "api_key": ""}, id="without-a-key"),
+        pytest.param(
+            {"exchange": "mexc", "environment": "demo", "base_url": "http://127.0.0.1:9"},
+            id="demo-of-another-host",
+        ),
+    ],
+)
+def test_an_account_that_is_left_out_or_elsewhere_is_taken(
+    home: Home, changes: dict[str, Any]
+) -> None:
+    row = {"name": "main", "environment": "live", "api_key": "k", "api_secret": SECRET}
+    source = home.root / "mine.txt"
+    source.write_text(json.dumps({"accounts": [{**row, **changes}]}))
+
+    assert run(["config", "credentials", "--from", str(source)]) == 0
+
+
+def test_a_pasted_key_of_sn8_is_judged_too(ready: Home, capsys: Capture) -> None:
+    ready.credentials.write_text('{"bittensor_sn8": {"api_key": "a b", "endpoint": ""}}')
+
+    assert run(["config", "credentials", "--check"]) == ExitCode.CONFIG
+    assert "credentials.json: bittensor_sn8.api_key" in capsys.readouterr().out
+
+
+def test_the_key_of_a_removed_account_is_nowhere_any_more(home: Home) -> None:
+    home.credentials.write_text(json.dumps(ACCOUNTS))
+    assert run(["config", "--check"]) == 0  # keeps a copy
+    copy = home.last_good / "credentials.json"
+    before = copy.read_text()
+    source = home.root / "mine.txt"
+    source.write_text('{"accounts": []}')
+    took = run(["config", "credentials", "--from", str(source)])
+
+    assert SECRET in before
+    assert took == 0
+    assert SECRET not in copy.read_text()
 
 
 def test_a_mapping_is_taken_whole_from_a_file(ready: Home) -> None:
@@ -240,6 +334,21 @@ def test_venues_that_cannot_be_reached_are_unknown(ready: Home) -> None:
         pytest.param(KeyProbe(facts=KeyFacts(can_withdraw=True)), True, "withdraw", id="withdraw"),
         pytest.param(
             KeyProbe(facts=KeyFacts(expires_at_ms=9 * DAY_MS)), True, "in 8 days", id="expires"
+        ),
+        pytest.param(
+            KeyProbe(facts=KeyFacts(expires_at_ms=-2 * DAY_MS)),
+            True,
+            "expired 3 days ago",
+            id="old",
+        ),
+        pytest.param(
+            KeyProbe(facts=KeyFacts(expires_at_ms=DAY_MS - 1)),
+            True,
+            "less than a day ago",
+            id="just",
+        ),
+        pytest.param(
+            KeyProbe(facts=KeyFacts(expires_at_ms=DAY_MS + 1)), True, "within a day", id="soon"
         ),
         pytest.param(KeyProbe(facts=KeyFacts(allowed_ips=())), True, "every address", id="ips"),
         pytest.param(KeyProbe(), True, "the key works", id="says-nothing"),

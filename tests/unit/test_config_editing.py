@@ -41,6 +41,46 @@ def test_what_was_made_is_saved_for_its_owner_alone(home: Home) -> None:
     assert talk.said == [f"Saved to {home.asset_mapping}. At once."]
 
 
+def test_the_last_good_copy_follows_at_once(home: Home) -> None:
+    write(home, json.dumps(GOOD))
+    open_file(MAPPING, home)
+    edited(home, Script(), NEW)
+
+    assert json.loads((home.last_good / MAPPING.name).read_bytes()) == NEW
+
+
+def test_a_copy_that_cannot_follow_is_told(home: Home) -> None:
+    write(home, json.dumps(GOOD))
+    home.last_good.mkdir(parents=True, exist_ok=True)
+    (home.last_good / MAPPING.name).mkdir()
+    talk = Script()
+
+    assert edited(home, talk, NEW) == ExitCode.OK
+    assert "no last good copy could be kept" in talk.text
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_stays_and_what_it_leads_to_is_written(home: Home, exists: bool) -> None:
+    target = home.root / "elsewhere" / "mine.json"
+    target.parent.mkdir()
+    if exists:
+        target.write_text(json.dumps(GOOD))
+        target.chmod(0o644)
+    home.asset_mapping.symlink_to(target)
+
+    assert edited(home, Script(), NEW) == ExitCode.OK
+    assert home.asset_mapping.is_symlink()
+    assert json.loads(target.read_bytes()) == NEW
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_that_leads_to_itself_is_told(home: Home) -> None:
+    home.asset_mapping.symlink_to(home.asset_mapping)
+
+    with pytest.raises(ConfigError, match="cannot be read"):
+        edited(home, Script(), NEW)
+
+
 def test_the_same_again_is_not_written(home: Home) -> None:
     before = write(home, json.dumps(GOOD, indent=7))
     talk = Script()

@@ -255,3 +255,9 @@ def test_a_removed_mapping_is_said_to_leave_its_last_word() -> None:
 
     assert "last signal of bittensor BTCUSD" in what_still_counts(BEFORE, after)
     assert what_still_counts(BEFORE, BEFORE) == ""
+
+
+def test_each_removed_symbol_has_its_command() -> None:
+    note = what_still_counts(BEFORE, {})
+
+    assert note.endswith("./trade-engine resume BTCUSDT; ./trade-engine resume ETHUSDT")
