@@ -101,6 +101,13 @@ def name_refusal(document: Row, name: str) -> str:
     return ""
 
 
+def secret_refusal(secret: str) -> str:
+    """Say why a text is no key, secret or passphrase; empty = it may be one. Repeats nothing."""
+    if all(letter.isprintable() and not letter.isspace() for letter in secret):
+        return ""
+    return "has a line break, a space or a control character in it"
+
+
 def masked(secret: object) -> str:
     """Show that there is a secret, by its last four characters at most."""
     text = secret if isinstance(secret, str) else ""

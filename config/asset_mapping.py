@@ -27,7 +27,7 @@ WHAT_NOW: Final = (
 )
 STILL_COUNTS: Final = (
     "Note: a mapping that is gone switches nothing off. The last signal of {names} goes on "
-    "counting for {targets} until you let it go: once this is saved, ./trade-engine resume {first}"
+    "counting for {targets} until you let it go: once this is saved, {commands}"
 )
 
 
@@ -108,9 +108,10 @@ def what_still_counts(before: AssetMapping, after: AssetMapping) -> str:
     """Say that removed mappings leave a last word behind; empty when nothing was removed."""
     gone = lost(before, after)
     names = ", ".join(f"{source} {symbol}" for source, symbol, _ in gone)
-    targets = ", ".join(dict.fromkeys(target for _, _, target in gone))
-    first = next(iter(target for _, _, target in gone), "")
-    return STILL_COUNTS.format(names=names, targets=targets, first=first) if gone else ""
+    targets = list(dict.fromkeys(target for _, _, target in gone))
+    commands = "; ".join(f"./trade-engine resume {target}" for target in targets)
+    told = STILL_COUNTS.format(names=names, targets=", ".join(targets), commands=commands)
+    return told if gone else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

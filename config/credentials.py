@@ -5,7 +5,7 @@ soon as it was entered, and an unreachable venue is no reason to lose it. Run as
 `trade-engine config credentials`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from config.account_rows import (
     name_refusal,
     new_shape,
     parsed,
+    secret_refusal,
     secrets_of,
     summary_of,
     with_sn8,
@@ -32,10 +33,12 @@ from config.prompting import Conversation, agree, ask_until, choose
 from core.errors import ConfigError
 from core.process.logs import register_secret
 from core.settings.account import SN8_KEY, AccountConfig, Credentials
+from core.settings.validation import ConfigProblem
 
 SN8: Final = "Bittensor SN8"
 TITLES: Final = ("account", "exchange", "environment", "enabled", "key")
 KEEP_CHANGE_REMOVE: Final = ("keep", "change", "remove")
+KEEP_REMOVE: Final = ("keep", "remove")
 SHORTEST_MASKED: Final = 8  # characters
 PAPER_SN8: Final = "simulated; only paper accounts follow it"
 
@@ -55,6 +58,7 @@ class CredentialsWizard:
     talk: Conversation
     venues: tuple[VenueForm, ...]
     test_key: Callable[[AccountConfig], KeyTest]  # may take seconds
+    misfits: Callable[[AccountConfig], Sequence[ConfigProblem]] = lambda _account: ()
 
     def ask(self, opened: Opened[Credentials]) -> Row:
         """Ask for everything, print a summary and give the file's content."""
@@ -66,6 +70,7 @@ class CredentialsWizard:
         document = self._ask_sn8(document)
         for venue in self.venues:
             document = self._ask_venue(document, venue)
+        document = self._ask_strangers(document)
         self.talk.say("")
         self.talk.table(TITLES, summary_of(document))
         return document
@@ -126,6 +131,24 @@ class CredentialsWizard:
             document = self._enter_account(document, venue, {"name": name}, is_new=True)
         return document
 
+    def _ask_strangers(self, document: Row) -> Row:
+        """Ask about accounts at no venue that there is: nothing can be entered for them."""
+        known = {venue.exchange for venue in self.venues}
+        for row in document["accounts"]:
+            name, exchange = row["name"], str(row["exchange"]).lower()
+            if exchange in known:
+                continue
+            self._title(exchange)
+            self._say_misfits(document, name)
+            wish = choose(self.talk, f"Keep/Remove {name} (k/r)?", KEEP_REMOVE, default="keep")
+            if wish == "remove" and self._is_sure_to_remove(name):
+                document = without(document, name)
+        return document
+
+    def _say_misfits(self, document: Row, name: str) -> None:
+        for problem in self.misfits(parsed(document, name)):
+            self.talk.say(f"! {problem}")
+
     def _ask_another(self, document: Row, venue: VenueForm) -> str:
         question = f"Enter the name of another {venue.title} account or press Enter to finish:"
         return ask_until(self.talk, question, lambda typed: _free_name(document, typed))
@@ -135,6 +158,7 @@ class CredentialsWizard:
         state = "enabled" if is_enabled else "disabled"
         key = masked(row.get("api_key"))
         self.talk.say(f"  {name}: {row['environment']}, {state}, key {key}")
+        self._say_misfits(document, name)
         question = f"Keep/Change/Remove {name} (k/c/r)?"
         wish = choose(self.talk, question, KEEP_CHANGE_REMOVE, default="keep")
         if wish == "change":
@@ -181,12 +205,13 @@ class CredentialsWizard:
             )
         row["name"] = row["name"] or self._ask_name(document, venue)
         name, known = row["name"], row.get("environment", "live")
+        known = known if known in venue.environments else "live"
         choices = ", ".join(venue.environments[:-1]) + " or live"
         row["environment"] = choose(
             self.talk,
             f"Environment of {name}: {choices} (press Enter for {known}):",
             venue.environments,
-            default=known if known in venue.environments else "live",
+            default=known,
         )
         if is_new and row["environment"] == "live":
             self.talk.say(f"  Real money: nothing is sent until ./trade-engine arm {name}")
@@ -230,11 +255,15 @@ class CredentialsWizard:
         return entered
 
     def _secret(self, question: str, known: object, *, shown: str = "") -> str:
-        """Ask for a secret; Enter keeps the known one."""
+        """Ask for a secret; Enter keeps the known one, two lines pasted at once are refused."""
         hint = f" (press Enter to keep {shown or 'the current one'})" if known else ""
-        typed = self.talk.ask_hidden(f"{question}{hint}:")
-        _mask(typed)
-        return typed or str(known or "")
+        while True:
+            typed = self.talk.ask_hidden(f"{question}{hint}:")
+            for part in typed.split():
+                _mask(part)
+            if not (refusal := secret_refusal(typed)):
+                return typed or str(known or "")
+            self.talk.say(f"  it {refusal}: enter one thing at a time")
 
     def _title(self, text: str) -> None:
         self.talk.say("")

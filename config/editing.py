@@ -51,7 +51,7 @@ class Opened(Generic[Content]):
 
 def open_file(kind: FileKind[Content], home: Home) -> Opened[Content]:
     """Read a file, or its last good copy. Raises ConfigError when there is no good version."""
-    seen = _bytes_of(home.root / kind.name)
+    seen = bytes_of(home.root / kind.name)
     both: FileKind[tuple[Any, Content]] = FileKind(
         name=kind.name,
         parse=lambda value: (value, kind.parse(value)),
@@ -64,8 +64,13 @@ def open_file(kind: FileKind[Content], home: Home) -> Opened[Content]:
     return Opened(document=document, content=content, seen=seen, problems=reading.problems)
 
 
-def save(kind: FileKind[Any], home: Home, document: object, *, seen: bytes | None) -> None:
+def save(
+    kind: FileKind[Any], home: Home, document: object, *, seen: bytes | None
+) -> tuple[ConfigProblem, ...]:
     """Replace a file with a document, mode 0600, unless it is no longer what `seen` was.
+
+    A link stays and what it leads to is replaced. The last good copy follows at once, so that no
+    key outlives its account; what kept it from that is given.
 
     Raises InvalidFileError for a document that would not be in force, ChangedError, BusyError,
     TradeEngineError; the old file is whole then.
@@ -76,12 +81,13 @@ def save(kind: FileKind[Any], home: Home, document: object, *, seen: bytes | Non
     try:
         home.make_folders()
         with FileLock(home.state / f"{kind.name}.lock", timeout=LOCK_WAIT_S, mode=0o600):
-            if _bytes_of(path) != seen:
+            if bytes_of(path) != seen:
                 raise ChangedError(
                     f"{kind.name} was changed by somebody else meanwhile: nothing was written"
                 )
             with _uninterrupted():
-                atomic_write_bytes(path, content)
+                atomic_write_bytes(path.resolve(), content)
+                return ConfigFile(kind, home.root, home.last_good).read().problems
     except Timeout as error:
         raise BusyError(f"{kind.name} is being saved by another command: try again") from error
     except OSError as error:
@@ -116,12 +122,15 @@ def edit(
         if is_same(document, opened):
             talk.say(NOTHING_CHANGED)
             return ExitCode.OK
-        if not _save_or_ask(talk, kind, home, document, opened.seen):
+        troubles = _save_or_ask(talk, kind, home, document, opened.seen)
+        if troubles is None:
             talk.say(NOTHING_CHANGED)
             return ExitCode.REFUSED
     except (KeyboardInterrupt, EOFError):
         talk.say(NOTHING_CHANGED)
         return INTERRUPTED
+    for problem in troubles:
+        talk.say(f"! {problem}")
     talk.say(f"Saved to {home.root / kind.name}. {effect(opened.document, document)}")
     return ExitCode.OK
 
@@ -142,18 +151,17 @@ def _is_fit(talk: Conversation, kind: FileKind[Any], opened: Opened[Any]) -> boo
 
 def _save_or_ask(
     talk: Conversation, kind: FileKind[Any], home: Home, document: object, seen: bytes | None
-) -> bool:
+) -> tuple[ConfigProblem, ...] | None:
+    """Save, and give what there is to tell; None = the person left the file to somebody else."""
     while True:
         try:
-            save(kind, home, document, seen=seen)
+            return save(kind, home, document, seen=seen)
         except ChangedError as error:
             talk.say(f"! {error}")
-            now = _bytes_of(home.root / kind.name)
+            now = bytes_of(home.root / kind.name)
             if not agree(talk, "Overwrite it with what you entered here (y/n)?"):
-                return False
+                return None
             seen = now
-        else:
-            return True
 
 
 def _full(document: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -163,8 +171,8 @@ def _full(document: Any) -> bytes:  # noqa: ANN401 - any JSON value
     return to_json(document) if document else b""
 
 
-def _bytes_of(path: Path) -> bytes | None:
-    """Read a file; None = there is none. What cannot be read is left to the parser to tell."""
+def bytes_of(path: Path) -> bytes | None:
+    """Read a file; None = there is none. Raises ConfigError when it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

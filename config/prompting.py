@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
+from config.unechoed import forget_typed
 from core.errors import ConfigError
 
 BOLD: Final = [("qmark", "bold"), ("question", "bold")]
@@ -43,6 +44,7 @@ class TerminalConversation:
     clean: Callable[[str], str]  # takes secrets and control codes out of what is printed
     print_line: Callable[[str], object]
     print_table: Callable[[Sequence[str], Iterable[Sequence[str]]], None]
+    has_secrets: bool = False  # what is typed ahead may be one: it answers no later question
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -69,6 +71,8 @@ class TerminalConversation:
 
         # questionary puts a blank between its mark and the question: so the first word is the mark
         mark, _, rest = self.clean(question).partition(" ")
+        if self.has_secrets:
+            forget_typed()
         answer: str = kind(rest, qmark=mark, style=Style(BOLD)).unsafe_ask()
         return answer.strip()
 

@@ -23,6 +23,7 @@ from commands.tables import plain
 from config.account_rows import new_shape, redacted, summary_of
 from config.credentials import TITLES, CredentialsWizard, effect
 from config.editing import Opened
+from config.unechoed import unechoed
 from core.control.file import disarm_what_left
 from core.errors import ConfigError
 from core.home import Home
@@ -65,11 +66,15 @@ def _do(home: Home, *, source: str, check: bool, show: bool, as_json: bool) -> N
     wish = Wish(check=check, show=show, as_json=as_json, source=source, has_changes=False)
     if look_or_take(home, VIEW, wish, in_new_shape=new_shape):
         return
-    talk = person("credentials", INSTEAD)
+    talk = person("credentials", INSTEAD, has_secrets=True)
+    from commands.configuring.venue_fit import account_misfits  # noqa: PLC0415
     from commands.configuring.venues import Venues, forms  # noqa: PLC0415 - only a person waits for it
 
-    wizard = CredentialsWizard(talk=talk, venues=forms(), test_key=Venues(home).test_key)
-    run_wizard(talk, home, CREDENTIALS, wizard.ask, effect=effect)
+    wizard = CredentialsWizard(
+        talk=talk, venues=forms(), test_key=Venues(home).test_key, misfits=account_misfits
+    )
+    with unechoed():
+        run_wizard(talk, home, CREDENTIALS, wizard.ask, effect=effect)
 
 
 def _disarm_what_left(home: Home) -> None:

@@ -14,12 +14,13 @@ import orjson
 import typer
 
 from commands.tables import plain, print_table
-from config.editing import NOTHING_CHANGED, Opened, edit, is_same, open_file, save
+from config.editing import NOTHING_CHANGED, Opened, bytes_of, edit, is_same, open_file, save
 from config.prompting import Conversation, TerminalConversation
 from core.errors import ConfigError
 from core.home import Home
 from core.process.exit_codes import ExitCode
 from core.settings.files import ConfigFile, FileKind
+from core.settings.snapshot import CREDENTIALS
 from core.settings.validation import ConfigProblem, InvalidFileError
 from core.store import json_default, parse_json
 
@@ -83,7 +84,10 @@ def look_or_take(
 
 
 def check_files(home: Home, kinds: Sequence[FileKind[Any]], *, as_json: bool) -> ExitCode:
-    """Validate files and print what is wrong with them; a warning is no failure."""
+    """Validate files and print what is wrong with them; a warning is no failure.
+
+    Accounts are judged by what their venues ask for, too.
+    """
     found = {kind.name: _problems(home, kind) for kind in kinds}
     valid = {name: all(row.severity != "error" for row in rows) for name, rows in found.items()}
     if as_json:
@@ -122,10 +126,11 @@ def show_kinds(home: Home, views: Sequence[View], *, as_json: bool) -> None:
 
 def take(home: Home, kind: FileKind[Any], source: str, in_new_shape: Callable[[Any], Any]) -> None:
     """Replace a file by another one, or by stdin, if that validates. Raises ConfigError."""
-    seen = _bytes_now(home.root / kind.name)
+    seen = bytes_of(home.root / kind.name)
     document = parse_json(_given(source), Path(source if source != STDIN else "stdin"))
-    kind.parse(document)
-    save(kind, home, in_new_shape(document), seen=seen)
+    if misfits := _misfits(kind, kind.parse(document)):
+        raise InvalidFileError(misfits)
+    _tell(save(kind, home, in_new_shape(document), seen=seen), err=True)
     typer.echo(f"Saved to {home.root / kind.name}.")
 
 
@@ -134,7 +139,7 @@ def store(home: Home, kind: FileKind[Any], opened: Opened[Any], document: object
     if is_same(document, opened):
         typer.echo(NOTHING_CHANGED)
         return
-    save(kind, home, document, seen=opened.seen)
+    _tell(save(kind, home, document, seen=opened.seen), err=True)
     typer.echo(f"Saved to {home.root / kind.name}.")
 
 
@@ -149,14 +154,16 @@ def open_to_change(home: Home, kind: FileKind[Any]) -> Opened[Any]:
     return opened
 
 
-def person(name: str, instead: str) -> Conversation:
+def person(name: str, instead: str, *, has_secrets: bool = False) -> Conversation:
     """Give the person at the terminal; exit code 2 without one."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         typer.echo(
             f"config {name} asks questions and needs a terminal; without one: {instead}", err=True
         )
         raise typer.Exit(ExitCode.USAGE)
-    return TerminalConversation(clean=plain, print_line=typer.echo, print_table=print_table)
+    return TerminalConversation(
+        clean=plain, print_line=typer.echo, print_table=print_table, has_secrets=has_secrets
+    )
 
 
 def run_wizard(
@@ -173,9 +180,20 @@ def run_wizard(
 
 def _problems(home: Home, kind: FileKind[Any]) -> tuple[ConfigProblem, ...]:
     try:
-        return ConfigFile(kind, home.root, home.last_good).read().problems
+        reading = ConfigFile(kind, home.root, home.last_good).read()
     except InvalidFileError as error:
         return error.problems
+    if any(problem.severity == "error" for problem in reading.problems):
+        return reading.problems  # what is in force is not what the file says
+    return reading.problems + _misfits(kind, reading.content)
+
+
+def _misfits(kind: FileKind[Any], content: Any) -> tuple[ConfigProblem, ...]:  # noqa: ANN401
+    if kind is not CREDENTIALS:
+        return ()
+    from commands.configuring.venue_fit import misfits  # noqa: PLC0415 - loads the venues' profiles
+
+    return misfits(content)
 
 
 def _as_json(problem: ConfigProblem) -> dict[str, str]:
@@ -195,10 +213,3 @@ def _given(source: str) -> bytes:
     if len(content) > LARGEST_BYTES:
         raise ConfigError(f"{source} has more than {LARGEST_BYTES} bytes: is it the right file?")
     return content
-
-
-def _bytes_now(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None

@@ -79,6 +79,7 @@ def command(  # noqa: PLR0913 - one option a thing that may be done
     home = Home.from_environment()
     changes = [_removal(text) for text in removed or ()]
     changes += [_change(text, is_alias=alias) for text in changed or ()]
+    _refuse_contradictions(changes)
     wish = Wish(check=check, show=show, as_json=as_json, source=source, has_changes=bool(changes))
     if look_or_take(home, VIEW, wish):
         return
@@ -118,6 +119,14 @@ def _apply(home: Home, changes: list[Change]) -> None:
         typer.echo(f"Removed {name} {symbol} -> {target}")
     if note := what_still_counts(opened.content, mapping):
         typer.echo(note)
+
+
+def _refuse_contradictions(changes: list[Change]) -> None:
+    wished: dict[tuple[str, str], str | None] = {}
+    for change in changes:
+        name = (change.source, change.symbol)
+        if wished.setdefault(name, change.target) != change.target:
+            raise typer.BadParameter(f"{':'.join(name)} is named twice, with different wishes")
 
 
 def _change(text: str, *, is_alias: bool) -> Change:

@@ -91,10 +91,18 @@ def said_of(probe: KeyProbe, now_ms: int, *, is_paper: bool = False) -> KeyTest:
     if facts.can_withdraw:
         said.append("WARNING: it may withdraw, make a key that may not")
     if facts.expires_at_ms is not None:
-        said.append(f"it expires in {(facts.expires_at_ms - now_ms) // DAY_MS} days")
+        said.append(_end_of(facts.expires_at_ms - now_ms))
     if facts.allowed_ips == ():
         said.append("it works from every address, better limit it to this machine's")
     return KeyTest(is_ok=facts.can_trade is not False, text="; ".join(said) or "the key works")
+
+
+def _end_of(left_ms: int) -> str:
+    days = abs(left_ms) // DAY_MS
+    span = "1 day" if days == 1 else f"{days} days"
+    if left_ms > 0:
+        return f"it expires in {span}" if days else "it expires within a day"
+    return f"it expired {span if days else 'less than a day'} ago: make a new one"
 
 
 async def _listed(accounts: Iterable[AccountConfig], paper_url: str | None) -> Markets:

@@ -1,6 +1,7 @@
 """`trade-engine config weights`: leverage and weights of each symbol; by questions, or options."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Annotated, Final
 
 import typer
@@ -27,6 +28,7 @@ from config.signal_weights import (
     WeightsWizard,
     apply_changes,
     summary_of,
+    symbols_of,
     to_document,
     without,
 )
@@ -88,14 +90,36 @@ def _apply(home: Home, changes: Sequence[Change], removed: Sequence[str]) -> Non
     for change in changes:
         if change.source:
             refuse_unknown_source(change.source, heard)
+    gone = [symbol.strip().upper() for symbol in removed]
+    _refuse_what_leads_nowhere(home, opened.content, changes, gone)
     try:
         weights = opened.content
-        for symbol in removed:
-            weights = without(weights, symbol.strip().upper())
+        for symbol in gone:
+            weights = without(weights, symbol)
         weights = apply_changes(weights, changes)
     except ConfigError as error:
         raise ConfigError(f"{error} ({WEIGHTS.name}); nothing was changed") from error
     store(home, WEIGHTS, opened, to_document(weights))
+
+
+def _refuse_what_leads_nowhere(
+    home: Home, weights: Weights, changes: Sequence[Change], gone: Sequence[str]
+) -> None:
+    """Raise a usage error for a symbol set and removed at once, or one that nobody speaks of."""
+    if not changes:
+        return
+    known = symbols_of(open_file(MAPPING, home).content, weights)
+    for symbol in dict.fromkeys(change.symbol for change in changes):
+        if symbol in gone:
+            raise typer.BadParameter(f"{symbol} is both set and removed: say one of the two")
+        if symbol in known:
+            continue
+        near = get_close_matches(symbol, known, n=1, cutoff=0.5)
+        hint = f": did you mean {near[0]}?" if near else "."
+        raise typer.BadParameter(
+            f"no mapping leads to {symbol}{hint} To trade it, map it first: "
+            f"./trade-engine config mapping --set SOURCE:SYMBOL={symbol}"
+        )
 
 
 def _change(text: str) -> Change:

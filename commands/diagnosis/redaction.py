@@ -5,15 +5,17 @@ masked wherever else it stands: in logs, journals and status.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from commands.diagnosis.forms import ESCAPE, forms_of
+from commands.diagnosis.looks import without_lookalikes
 from core.errors import ConfigError
 from core.home import Home
-from core.process.logs import MASK, redact, register_secret
+from core.process.logs import MASK, SHORTEST_SECRET, redact, register_secret
 from core.store import read_json
 from monitor.secrecy import SHORTEST_PART, parts_of_address
 
@@ -27,35 +29,44 @@ HARMLESS: Final = frozenset(
 """Keys of credentials.json whose values may be seen."""
 SECRET_KEYS: Final = frozenset({"token", "url", "key", "api_key", "api_secret", "api_passphrase"})
 """Keys of the other files whose values may not."""
-LOOKS_SECRET: Final = re.compile(
-    r"""(["']?(?:[\w-]{0,40}(?:secret|passphrase|password|api[_-]?key|token|signature)|sign)["']?"""
-    r"""\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&}\]"']+)""",
-    re.IGNORECASE,
-)
-ADDRESS: Final = re.compile(r"\b(?!https?://)[a-z][a-z0-9+.-]{1,20}://[^\s\"'\\]+", re.IGNORECASE)
-"""Addresses of notification services hold their token."""
+SHORT_NUMBER: Final = 8
+"""Digits: a shorter number under a secret key stands elsewhere by chance."""
+BETWEEN: Final = r"""\\{0,31}["']\s*:\s*(?P<mark>\\{0,31}["'])"""
+"""What stands in JSON between a key and a text, however often escaped."""
+
+_short: set[tuple[str, str]] = set()  # key and value: masked only where they stand together
 
 
 def learn_secrets(home: Home) -> None:
     """Find the secrets of a home's files, broken ones and old copies too, and mask them."""
     for folder in (home.root, home.last_good):
-        for secret in _secrets_of(folder):
-            register_secret(secret)
+        for key, secret in _secrets_of(folder):
+            if len(secret) < SHORTEST_SECRET:
+                _short.add((key, secret))
+                continue
             # text that is written into other text may lose its ends
-            if "://" in secret:
-                for part in parts_of_address(secret):
-                    register_secret(part)
+            parts = parts_of_address(secret) if "://" in secret else (secret,)
+            for part in parts:
+                if len(part) >= SHORTEST_SECRET:
+                    _learn(part)
+
+
+def _learn(secret: str) -> None:
+    for form in forms_of(secret):
+        register_secret(form)
 
 
 def masked(text: str) -> str:
     """Mask what is a secret of this home, and what looks like anybody's."""
-    shown = LOOKS_SECRET.sub(_without_value, redact(text))
-    return ADDRESS.sub(lambda found: found[0].partition("://")[0] + f"://{MASK}", shown)
+    text = ESCAPE.sub(lambda found: found[0].upper(), text)  # %2f is %2F: one form to look for
+    return without_lookalikes(_without_short(redact(text)))
 
 
-def _without_value(found: re.Match[str]) -> str:
-    quote = found[2][0] if found[2][0] in "\"'" else ""  # JSON stays JSON
-    return f"{found[1]}{quote}{MASK}{quote}"
+def _without_short(text: str) -> str:
+    for key, value in sorted(_short):
+        pair = rf"(?P<head>{re.escape(key)}{BETWEEN}){re.escape(value)}(?=(?P=mark))"
+        text = re.sub(pair, rf"\g<head>{MASK}", text)
+    return text
 
 
 def masked_file(path: Path) -> Any:  # noqa: ANN401 - any JSON value
@@ -88,27 +99,44 @@ def _is_secret(key: str, *, is_credentials: bool) -> bool:
     return key not in HARMLESS if is_credentials else key in SECRET_KEYS
 
 
-def _secrets_of(folder: Path) -> Iterator[str]:
+def _secrets_of(folder: Path) -> Iterator[tuple[str, str]]:
+    """Give each secret with its key."""
     for path in folder.glob("*.json"):
         is_credentials = path.name == "credentials.json"
         try:
             content = read_json(path)
         except (ConfigError, OSError):
             if is_credentials:
-                yield from _words_of_broken(path)
+                yield from (("", word) for word in _words_of_broken(path))
             continue
         yield from _secret_values(content, is_credentials=is_credentials)
 
 
-def _secret_values(value: Any, *, is_credentials: bool, key: str = "") -> Iterator[str]:  # noqa: ANN401
+def _secret_values(
+    value: Any,  # noqa: ANN401 - any JSON value
+    *,
+    is_credentials: bool,
+    key: str = "",
+) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
+        yield from _logins(value)
         for name, row in value.items():
             yield from _secret_values(row, is_credentials=is_credentials, key=name)
     elif isinstance(value, list):
         for row in value:
             yield from _secret_values(row, is_credentials=is_credentials, key=key)
-    elif isinstance(value, str) and _is_secret(key, is_credentials=is_credentials):
-        yield value
+    elif value and _is_secret(key, is_credentials=is_credentials):
+        if isinstance(value, str):
+            yield key, value
+        elif not isinstance(value, bool) and len(str(value)) >= SHORT_NUMBER:
+            yield key, str(value)
+
+
+def _logins(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give key and secret as one text, as they are sent together in a header."""
+    login = row.get("api_key"), row.get("api_secret")
+    if all(isinstance(part, str) and part for part in login):
+        yield "", ":".join(map(str, login))
 
 
 def _words_of_broken(path: Path) -> Iterator[str]:

@@ -3,6 +3,7 @@
 Values under secret or unknown keys are never repeated: these texts end in logs and status.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -174,8 +175,8 @@ def _was(given: object, key: str) -> str:
     if given is None or isinstance(given, bool | int | float | str):
         shown = "null" if given is None else str(given)
         if "@" in shown:  # of an address only what follows a user name and password
-            scheme, separator, rest = shown.rpartition("//")
-            shown = f"{scheme}{separator}{rest.rpartition('@')[2]}"
+            scheme = re.match(r"[a-z][a-z0-9+.-]*://|", shown, re.IGNORECASE)
+            shown = (scheme[0] if scheme else "") + shown.rpartition("@")[2]
         return f", was {shown[:SHOWN_CHARACTERS]}"
     return ""
 

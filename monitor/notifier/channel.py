@@ -18,6 +18,8 @@ from monitor.notifier.news import News
 log = logging.getLogger(__name__)
 
 LONGEST_WAIT_S: Final = 3600.0
+AFTER_DEFECT_S: Final = 5.0
+"""Seconds of rest after a defect, so that one that stays does not take a whole core."""
 
 
 class Channel:
@@ -39,9 +41,9 @@ class Channel:
         self._changed = asyncio.Event()
         self._is_stopping = False
 
-    def offer(self, news: Iterable[News]) -> None:
-        """Take news; never waits."""
-        self.mailbox.offer(news, self._clock.now_ms())
+    def offer(self, news: Iterable[News], *, is_backlog: bool = False) -> None:
+        """Take news; never waits. A backlog is what happened before we looked at all."""
+        self.mailbox.offer(news, self._clock.now_ms(), is_backlog=is_backlog)
         self._changed.set()
 
     def stop(self) -> None:
@@ -62,7 +64,17 @@ class Channel:
         }
 
     async def run(self) -> None:
-        """Deliver until stopped or cancelled."""
+        """Deliver until stopped or cancelled; a defect is a failure, never the end."""
+        while not self._is_stopping and not self.unusable:
+            try:
+                await self._open()
+                await self._work()
+            except Exception as error:  # noqa: BLE001 - a channel that dies is one that is silent
+                # without its text: that may repeat the address
+                self._note_failure(f"{type(error).__name__} in the channel")
+                await asyncio.sleep(AFTER_DEFECT_S)
+
+    async def _open(self) -> None:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._courier.open()
@@ -71,8 +83,9 @@ class Channel:
         except DeliveryError as error:
             self.unusable = str(error)
             log.warning("not usable", extra={"channel": self.name, "reason": self.unusable})
-            return
-        while not self._is_stopping:
+
+    async def _work(self) -> None:
+        while not self._is_stopping and not self.unusable:
             self._changed.clear()
             await self._deliver_due()
             if not self._is_stopping:

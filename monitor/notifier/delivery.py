@@ -86,7 +86,11 @@ class AppriseCourier:
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
         words = (work, outcome, loop, self._free)
-        threading.Thread(target=_run, args=words, name="deliver", daemon=True).start()
+        try:
+            threading.Thread(target=_run, args=words, name="deliver", daemon=True).start()
+        except RuntimeError:  # no `_run` begins that would free us
+            self._free()
+            raise DeliveryError("this machine has no thread left for it") from None
         return await outcome
 
     def _free(self) -> None:

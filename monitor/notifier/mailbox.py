@@ -7,10 +7,11 @@ silence: it is counted by kind and told in one line.
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from core.settings.engine import NewsKind, NotificationsConfig
-from monitor.notifier.news import News, clock_text, counted
+from monitor.notifier.missed import Missed
+from monitor.notifier.news import News, counted
 from monitor.notifier.repeats import Repeats
 
 MOST_LINES: Final = 20
@@ -33,6 +34,12 @@ class Message:
     tone: Tone
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    news: News
+    since_ms: int  # when it came here, by our clock: the engine's may differ
+
+
 class Mailbox:
     """The news that waits for one channel."""
 
@@ -49,10 +56,10 @@ class Mailbox:
         self._old_ms = max(OLD_MS, 2 * self._batch_ms)
         self._most = config.max_waiting
         self._a_minute = config.max_per_minute
-        self._waiting: deque[News] = deque()
-        self._taken: list[News] = []
-        self._missed: Counter[NewsKind] = Counter()
-        self._missed_span: tuple[int, int] | None = None
+        self._waiting: deque[_Waiting] = deque()
+        self._taken: list[_Waiting] = []  # of those, what a message under way tells
+        self._missed = Missed()
+        self._missed_taken = Missed()  # what a message tells, until one is delivered
         self._since_ms: int | None = None  # when the batch under way began
         self._retry_at_ms = 0
         self._sent_at_ms: deque[int] = deque()
@@ -60,13 +67,15 @@ class Mailbox:
     @property
     def waiting(self) -> int:
         """How much is not told yet."""
-        return len(self._waiting) + self._missed.total()
+        missed = self._missed.counts.total() + self._missed_taken.counts.total()
+        return len(self._waiting) + missed
 
-    def offer(self, news: Iterable[News], now_ms: int) -> None:
-        """Take what this channel wants to hear."""
+    def offer(self, news: Iterable[News], now_ms: int, *, is_backlog: bool = False) -> None:
+        """Take what this channel wants to hear; only a backlog is as old as it says."""
         for one in news:
             if one.kind in self._what:
-                self._take_in(one, now_ms)
+                since_ms = min(one.at_ms, now_ms) if is_backlog else now_ms
+                self._take_in(_Waiting(news=one, since_ms=since_ms), now_ms)
 
     def next_at_ms(self, now_ms: int) -> int | None:
         """Tell when to look again: a message may go, or a pause ends; None = when news comes."""
@@ -76,27 +85,29 @@ class Mailbox:
     def take(self, now_ms: int) -> Message | None:
         """Give the message that is due; `done` or `failed` must follow. None = not yet."""
         for one in self.repeats.ended(now_ms):
-            self._put(one, now_ms)
+            self._put(_Waiting(news=one, since_ms=now_ms), now_ms)
         at_ms = self._message_at_ms(now_ms)
         if at_ms is None or at_ms > now_ms:
             return None
         self._age(now_ms)
         self._taken = list(self._waiting)[:MOST_LINES]
+        self._missed_taken.add_all(self._missed.counts, self._missed.span)
+        self._missed = Missed()
         self._sent_at_ms.append(now_ms)
         return self._written()
 
     def done(self, now_ms: int) -> None:
-        """Forget what was delivered."""
-        told = {id(one) for one in self._taken}
-        self._waiting = deque(one for one in self._waiting if id(one) not in told)
-        self._missed.clear()
-        self._missed_span = None
-        self._since_ms = now_ms - self._batch_ms if self._waiting else None
+        """Forget what was delivered, and nothing that came meanwhile."""
+        for _ in self._taken:  # what is under way stays at the head
+            self._waiting.popleft()
+        self._taken, self._missed_taken = [], Missed()
+        self._since_ms = now_ms - self._batch_ms if self.waiting else None
         self.failures, self.last_error, self._retry_at_ms = 0, "", 0
         self.last_ok_at_ms = now_ms
 
     def failed(self, now_ms: int, error: str) -> None:
         """Keep what was not delivered, and try again later each time."""
+        self._taken = []
         self.failures += 1
         self.last_error = error
         pause_ms = min(RETRY_FIRST_MS * 2 ** min(self.failures - 1, 10), RETRY_MAX_MS)
@@ -104,10 +115,13 @@ class Mailbox:
 
     def to_row(self) -> dict[str, Any]:
         """Give its JSON object: what must outlive a restart."""
+        missed = Missed()
+        for part in (self._missed_taken, self._missed):
+            missed.add_all(part.counts, part.span)
         return {
-            "waiting": [one.to_row() for one in self._waiting],
-            "missed": dict(self._missed),
-            "missed_span": self._missed_span,
+            "waiting": [{**one.news.to_row(), "since_ms": one.since_ms} for one in self._waiting],
+            "missed": dict(missed.counts),
+            "missed_span": missed.span,
             "repeats": self.repeats.to_row(),
         }
 
@@ -115,44 +129,47 @@ class Mailbox:
         """Take over what `to_row` gave."""
         if not isinstance(row, Mapping):
             return
-        self.repeats.remember(row.get("repeats"))
+        self.repeats.remember(row.get("repeats"), now_ms)
         waiting = row.get("waiting")
-        for one in map(News.from_row, waiting if isinstance(waiting, list) else ()):
-            if one is not None:
-                self._put(one, now_ms)
+        for one in waiting if isinstance(waiting, list) else ():
+            news = News.from_row(one)
+            if news is not None:
+                since_ms = one.get("since_ms")
+                since_ms = since_ms if isinstance(since_ms, int) else news.at_ms
+                self._put(_Waiting(news=news, since_ms=min(since_ms, now_ms)), now_ms)
         match row.get("missed"), row.get("missed_span"):
             case dict() as missed, [int(first_ms), int(last_ms)]:
-                counts = {kind: n for kind, n in missed.items() if isinstance(n, int)}
-                self._missed.update(counts)
-                self._missed_span = (first_ms, last_ms)
+                counts = {kind: missed.get(kind) for kind in get_args(NewsKind)}
+                known = {kind: n for kind, n in counts.items() if isinstance(n, int)}
+                self._missed.add_all(known, (first_ms, last_ms))
                 self._since_ms = now_ms
             case _:
                 pass
 
-    def _take_in(self, news: News, now_ms: int) -> None:
-        if now_ms - news.at_ms > self._old_ms:
-            self._miss(news, now_ms)
-        elif self.repeats.is_new(news, now_ms):
-            self._put(news, now_ms)
+    def _take_in(self, one: _Waiting, now_ms: int) -> None:
+        if now_ms - one.since_ms > self._old_ms:
+            self._miss(one, now_ms)
+        elif self.repeats.is_new(one.news, now_ms):
+            self._put(one, now_ms)
 
-    def _put(self, news: News, now_ms: int) -> None:
-        self._waiting.append(news)
+    def _put(self, one: _Waiting, now_ms: int) -> None:
+        self._waiting.append(one)
         if self._since_ms is None:
             self._since_ms = now_ms
-        while len(self._waiting) > self._most:
+        under_way = len(self._taken)  # not to be counted too: it is just being told
+        while len(self._waiting) - under_way > self._most:
             self.dropped += 1
-            self._miss(self._waiting.popleft(), now_ms)
+            self._miss(self._waiting[under_way], now_ms)
+            del self._waiting[under_way]
 
-    def _miss(self, news: News, now_ms: int) -> None:
-        self._missed[news.kind] += 1
-        first_ms, last_ms = self._missed_span or (news.at_ms, news.at_ms)
-        self._missed_span = (min(first_ms, news.at_ms), max(last_ms, news.at_ms))
+    def _miss(self, one: _Waiting, now_ms: int) -> None:
+        self._missed.add(one.news)
         if self._since_ms is None:
             self._since_ms = now_ms
 
     def _age(self, now_ms: int) -> None:
         """Sum up what has waited for too long: also a message that a channel never takes."""
-        while self._waiting and now_ms - self._waiting[0].at_ms > self._old_ms:
+        while self._waiting and now_ms - self._waiting[0].since_ms > self._old_ms:
             self._miss(self._waiting.popleft(), now_ms)
 
     def _message_at_ms(self, now_ms: int) -> int | None:
@@ -165,13 +182,11 @@ class Mailbox:
         return max(self._since_ms + self._batch_ms, self._retry_at_ms, slot_ms)
 
     def _written(self) -> Message:
-        lines = [one.line for one in self._taken]
-        counts = Counter(one.kind for one in self._taken)
-        if self._missed_span is not None:
-            first, last = map(clock_text, self._missed_span)
-            missed = counted(self._missed)
-            lines.insert(0, f"not told one by one: {missed} ({first} to {last} UTC)")
-            counts.update(self._missed)
+        missed = self._missed_taken
+        lines = [one.news.line for one in self._taken]
+        if missed.line:
+            lines.insert(0, missed.line)
+        counts = missed.counts + Counter(one.news.kind for one in self._taken)
         left = len(self._waiting) - len(self._taken)
         if left:
             lines.append(f"{left} more follow")

@@ -55,8 +55,11 @@ class News:
 
 
 def clock_text(at_ms: int) -> str:
-    """Write a time of day, UTC."""
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%H:%M:%S")
+    """Write a time of day, UTC; ??:??:?? for one that no calendar holds."""
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%H:%M:%S")
+    except (ValueError, OverflowError, OSError):  # a file says it, and files say anything
+        return "??:??:??"
 
 
 def counted(counts: Mapping[NewsKind, int]) -> str:

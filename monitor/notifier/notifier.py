@@ -124,25 +124,48 @@ class Notifier:
             self._write(self._content())
 
     async def _look(self) -> None:
-        await self._adopt_config()
+        is_known = await self._adopt_config()
         if not self._running:
-            self._tail = self._watch = None  # what happens unheard is no news later
-            self._memory = {}
+            if is_known:
+                await self._apart(self._forget)
             return
+        self._revive()
+        is_backlog = self._tail is None
         news = await self._apart(self._news)
         if news:
             for running in self._running.values():
-                running.channel.offer(news)
+                running.channel.offer(news, is_backlog=is_backlog)
         content = self._content()
         await self._apart(lambda: self._write(content))
 
-    async def _adopt_config(self) -> None:
+    def _forget(self) -> None:
+        """Drop all memory: what happens unheard is no news later."""
+        self._tail = self._watch = None
+        self._memory = {}
+        self._written = b""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("notified.json not removed", extra={"error": str(error)})
+
+    def _revive(self) -> None:
+        """Start again what ended by itself: whatever it was, people are to be told."""
+        for name, running in self._running.items():
+            if running.task.done() and not running.channel.unusable:
+                log.warning("the channel ended and starts again", extra={"channel": name})
+                running.task = _begun(running.channel)
+
+    async def _adopt_config(self) -> bool:
+        """Tell whether the configuration could be read."""
         try:
             config = await self._apart(self._read_config)
         except ConfigError:
-            return  # told by the monitor; what is in force stays
-        if config == self._config:
-            return
+            return False  # told by the monitor; what is in force stays
+        if config != self._config:
+            self._adopt(config)
+        return True
+
+    def _adopt(self, config: NotificationsConfig) -> None:
         without = {"channels": ()}
         is_other = config.model_copy(update=without) != self._config.model_copy(update=without)
         wanted = {channel.name: channel for channel in config.channels}
@@ -161,8 +184,7 @@ class Notifier:
         channel = Channel(config, self._config, courier, self._clock)
         if isinstance(rows, Mapping):
             channel.mailbox.remember(rows.get(config.name), self._clock.now_ms())
-        task = asyncio.create_task(channel.run(), name=f"notify-{config.name}")
-        return _Running(config=config, channel=channel, task=task)
+        return _Running(config=config, channel=channel, task=_begun(channel))
 
     def _news(self) -> list[News]:
         now_ms = self._clock.now_ms()
@@ -228,6 +250,10 @@ class Notifier:
     @property
     def _path(self) -> Path:
         return self._home.state / "notified.json"
+
+
+def _begun(channel: Channel) -> "asyncio.Task[None]":
+    return asyncio.create_task(channel.run(), name=f"notify-{channel.name}")
 
 
 def _newest_end(folder: Path) -> Position | None:

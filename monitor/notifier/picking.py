@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from core.settings.engine import NewsKind
 from monitor.notifier.news import News, harmless
+
+OVER: Final = ":over"
+"""Ends the code of an event that says that an alert is over."""
 
 
 def pick(row: Mapping[str, Any]) -> News | None:
@@ -20,7 +23,8 @@ def pick(row: Mapping[str, Any]) -> News | None:
         text = f"{symbol}: {text}"
     if account and account not in text:
         text = f"{account} {text}"
-    key = "" if kind == "trade" else f"{code}/{account}/{symbol}"
+    # an alert and its end are one story: in a pause they must not overtake each other
+    key = "" if kind == "trade" else f"{code.removesuffix(OVER)}/{account}/{symbol}"
     return News(kind=kind, at_ms=at_ms, text=harmless(text), key=key)
 
 
@@ -28,7 +32,7 @@ def _kind(code: str, severity: str, filled_lots: object) -> NewsKind | None:
     if severity == "error":
         return "error"
     # the end of an alert is news for whoever was told of the alert
-    if severity == "warning" or code.endswith(":over"):
+    if severity == "warning" or code.endswith(OVER):
         return "alert"
     if code == "confirmed" or (code == "order_ended" and _was_filled(filled_lots)):
         return "trade"

@@ -1,6 +1,7 @@
 """The same news again is counted, not told: once, then after a pause that doubles. Pure.
 
-A flood of one error costs a few messages an hour, and each says how many there were.
+A flood of one error costs a few messages an hour, and each says how many there were. An alert and
+its end share a key: what is told last is how it stands.
 """
 
 from collections.abc import Mapping
@@ -46,13 +47,11 @@ class Repeats:
     def ended(self, now_ms: int) -> list[News]:
         """Give what was counted in pauses that are over, as one piece of news a key."""
         told = []
-        over = [key for key, pause in self._pauses.items() if pause.until_ms <= now_ms]
-        for key in over:
-            pause = self._pauses.pop(key)
+        over = [pause for pause in self._pauses.values() if pause.until_ms <= now_ms]
+        for pause in sorted(over, key=lambda pause: pause.newest.at_ms):  # the last state last
+            del self._pauses[pause.newest.key]
             if pause.suppressed:
-                last = clock_text(pause.newest.at_ms)
-                text = f"{pause.newest.text} ({pause.suppressed} suppressed, the last at {last})"
-                told.append(replace(pause.newest, text=text, at_ms=now_ms))
+                told.append(_told(pause, now_ms))
                 longer_ms = min(pause.length_ms * 2, self._longest_ms)
                 self._pause(pause.newest, now_ms, longer_ms)
         return told
@@ -69,15 +68,16 @@ class Repeats:
             for key, pause in self._pauses.items()
         }
 
-    def remember(self, rows: object) -> None:
+    def remember(self, rows: object, now_ms: int) -> None:
         """Take over what `to_row` gave; what is something else is left out."""
+        latest_ms = now_ms + self._longest_ms  # the clock may have been set back since
         for key, row in rows.items() if isinstance(rows, Mapping) else ():
             match row:
                 case [int(until_ms), int(length_ms), int(suppressed), found]:
                     newest = News.from_row(found)
-                    if newest is not None:
-                        self._pauses[str(key)] = _Pause(
-                            until_ms=until_ms,
+                    if newest is not None and newest.key == key:
+                        self._pauses[newest.key] = _Pause(
+                            until_ms=min(until_ms, latest_ms),
                             length_ms=length_ms,
                             newest=newest,
                             suppressed=suppressed,
@@ -89,3 +89,11 @@ class Repeats:
         self._pauses[news.key] = _Pause(
             until_ms=now_ms + length_ms, length_ms=length_ms, newest=news
         )
+
+
+def _told(pause: _Pause, now_ms: int) -> News:
+    newest, count = pause.newest, pause.suppressed
+    if count == 1:  # nothing was left out: this is it
+        return newest
+    text = f"{newest.text} ({count} suppressed, the last at {clock_text(newest.at_ms)})"
+    return replace(newest, text=text, at_ms=now_ms)

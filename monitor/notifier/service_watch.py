@@ -4,6 +4,7 @@ Pure: what all services last said in, news out. A dead engine writes no events; 
 learns of it all the same.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from monitor.notifier.news import News, harmless
 
 GRACE_MS: Final = 30_000
 """A problem must stand so long before it is told: a restart takes a few seconds."""
+
+SEVERITY_AND_TIME: Final = re.compile(r"/(?:error|warning)(?:/\w+)?$")
 
 
 class ServiceWatch:
@@ -68,7 +71,7 @@ class ServiceWatch:
         for mark in [mark for mark in self._told if mark not in standing]:
             text = self._told.pop(mark)
             if not mark.startswith("crash/"):  # that ends by being a day old
-                yield News(kind="alert", at_ms=now_ms, text=f"over: {text}", key=f"{mark}:over")
+                yield News(kind="alert", at_ms=now_ms, text=f"over: {text}", key=_key_of(mark))
 
 
 def _service_news(what: str, text: str, name: str, now_ms: int) -> News:
@@ -77,6 +80,11 @@ def _service_news(what: str, text: str, name: str, now_ms: int) -> News:
 
 def _is_crash(alert: Mapping[str, Any]) -> bool:
     return str(alert["key"]).startswith("crash/") or " crashed: " in str(alert["text"])
+
+
+def _key_of(mark: str) -> str:
+    """Give the key of the alert whose mark this is: its end is told in the same pauses."""
+    return SEVERITY_AND_TIME.sub("", mark)
 
 
 def _identity(alert: Mapping[str, Any]) -> str:

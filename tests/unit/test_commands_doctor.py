@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from commands.braking import now_ms
-from commands.diagnosis.redaction import LOOKS_SECRET, masked
+from commands.diagnosis.looks import LOOKS_SECRET
+from commands.diagnosis.redaction import masked
 from commands.main import run
 from core.home import Home
 from core.journal import Journal
@@ -46,6 +47,7 @@ def credentials(**changes: str) -> dict[str, Any]:
 def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test masks must not be masked in the next."""
     monkeypatch.setattr("core.process.logs._secrets", set())
+    monkeypatch.setattr("commands.diagnosis.redaction._short", set())
 
 
 @pytest.fixture

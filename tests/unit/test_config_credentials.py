@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from commands.configuring.venue_fit import account_misfits
 from config.account_rows import (
     VenueForm,
     apply,
@@ -194,80 +193,6 @@ def test_a_key_that_failed_is_saved_only_if_the_person_says_so() -> None:
 
     assert after["accounts"] == [{**MAIN, "enabled": True}]
     assert talk.said.count("  failed: bybit did not answer") == 2
-
-
-@pytest.mark.parametrize(
-    "pasted",
-    [
-        pytest.param("key-of-main-11\nsecret-of-main-22", id="two-lines"),
-        pytest.param("key-of-main-11 secret-of-main-22", id="two-words"),
-        pytest.param("key-of-main-11\x1b", id="control"),
-    ],
-)
-def test_what_can_be_no_key_is_asked_for_again_with_the_reason(pasted: str) -> None:
-    talk = Script(
-        (NO_SN8[0], pasted),
-        NO_SN8,
-        (ASK_MAIN, "c"),
-        (KEEP_KEY[0], pasted),
-        KEEP_KEY,
-        (KEEP_SECRET[0], pasted),
-        KEEP_SECRET,
-        KEEP_LIVE,
-        (ENABLE_MAIN, ""),
-        NO_MORE,
-    )
-    after = asked(talk, {"accounts": [MAIN]}, trials=KeyTrials(OK))
-
-    assert after == {"accounts": [{**MAIN, "enabled": True}]}
-    assert talk.text.count("control character in it: enter one thing at a time") == 3
-    assert "main-11" not in talk.text
-
-
-@pytest.mark.parametrize(
-    ("answers", "left"),
-    [
-        pytest.param([("Keep/Remove far (k/r)?", "")], ["far"], id="keep"),
-        pytest.param(
-            [("Keep/Remove far (k/r)?", "r"), ("Remove far (y/n)?", "y")], [], id="remove"
-        ),
-    ],
-)
-def test_an_account_at_no_venue_is_told_and_may_go(
-    answers: list[tuple[str, str]], left: list[str]
-) -> None:
-    talk = Script(NO_SN8, ("Enter your Bybit API key:", ""), *answers)
-    far = {**MAIN, "name": "far", "exchange": "binance"}
-    wizard = CredentialsWizard(
-        talk=talk, venues=(BYBIT,), test_key=KeyTrials(), misfits=account_misfits
-    )
-    after = wizard.ask(Opened(document={"accounts": [far]}, content=Credentials(), seen=b""))
-
-    assert talk.lines == []
-    assert [row["name"] for row in after["accounts"]] == left
-    assert "was binance (credentials.json: far.exchange)" in talk.text
-
-
-def test_demo_is_offered_only_where_there_is_one() -> None:
-    mexc = VenueForm(exchange="mexc", title="MEXC")
-    row = {**MAIN, "exchange": "mexc", "environment": "demo", "base_url": None}
-    talk = Script(
-        NO_SN8,
-        (ASK_MAIN, "c"),
-        (KEEP_KEY[0].replace("Bybit", "MEXC"), ""),
-        (KEEP_SECRET[0].replace("Bybit", "MEXC"), ""),
-        ("Environment of main: paper or live (press Enter for live):", ""),
-        (ENABLE_MAIN, "n"),
-        ("Enter the name of another MEXC account or press Enter to finish:", ""),
-    )
-    wizard = CredentialsWizard(
-        talk=talk, venues=(mexc,), test_key=KeyTrials(), misfits=account_misfits
-    )
-    after = wizard.ask(Opened(document={"accounts": [row]}, content=Credentials(), seen=b""))
-
-    assert talk.lines == []
-    assert after["accounts"][0]["environment"] == "live"
-    assert "mexc has no demo trading" in talk.text
 
 
 def test_one_key_on_two_enabled_accounts_is_refused_and_asked_again() -> None:

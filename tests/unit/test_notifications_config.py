@@ -87,6 +87,11 @@ def test_a_bad_edit_keeps_the_channels_that_were_there(home: Home) -> None:
         pytest.param("discord://1234567890/abcdefghij", "abcdefghij", id="path"),
         pytest.param("mailto://me:p%40ss@gmail.com", "p@ss", id="quoted-password"),
         pytest.param("json://host.example/x?token=abcdefghij", "abcdefghij", id="query"),
+        pytest.param("ntfy://my-secret-topic", "my-secret-topic", id="topic"),
+        pytest.param("ntfys://services/my-secret-topic", "my-secret-topic", id="topic-on-host"),
+        pytest.param("spugpush://aaaa.Bbbbbbbb_c", "aaaa.Bbbbbbbb_c", id="token-with-a-dot"),
+        pytest.param("pover://userkey0123@token0123456", "token0123456", id="token-behind-login"),
+        pytest.param("https://hooks.slack.com/services/T0/B0/aB3defghij", "aB3defghij", id="slack"),
     ],
 )
 def test_the_parts_of_an_address_are_secrets_too(url: str, part: str) -> None:
@@ -94,3 +99,26 @@ def test_the_parts_of_an_address_are_secrets_too(url: str, part: str) -> None:
 
     assert {url, part} <= parts
     assert not {"gmail.com", "host.example", "x"} & parts
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("ntfy://trade-engine", id="topic-of-our-name"),
+        pytest.param("ntfy://Trade-Engine/", id="with-a-slash"),
+        pytest.param("ntfy://alerts", id="short-topic"),
+        pytest.param("json://localhost:8080/services", id="localhost"),
+        pytest.param("json://services/production", id="machine-and-folder"),
+        pytest.param("json://home-server:8080", id="machine-of-ones-own"),
+        pytest.param("kafka://127.0.0.1:9092", id="machine-of-an-unknown-service"),
+        pytest.param("mailto://localhost?to=bittensor&format=markdown", id="values"),
+    ],
+)
+def test_ordinary_words_of_an_address_are_not_masked_elsewhere(url: str) -> None:
+    text = "trade-engine on localhost, home-server: services, alerts in production, 127.0.0.1:9092"
+    text += ", bittensor"
+    shown = text
+    for part in parts_of_address(url):
+        shown = shown.replace(part, "***")
+
+    assert shown == text

@@ -42,6 +42,10 @@ class Post:
             await asyncio.sleep(10**6)
         if self.mood == "fails":
             raise DeliveryError("429")
+        if self.mood == "breaks":
+            raise RuntimeError("a defect that names its secret")
+        if self.mood == "dies":
+            raise asyncio.CancelledError
         self.got.append(message)
 
     @property
@@ -283,3 +287,88 @@ def test_a_broken_memory_begins_anew(tmp_path: Path, content: bytes) -> None:
 
     assert "after" in text
     assert "before" not in text
+
+
+@pytest.mark.parametrize(
+    ("mood", "said"),
+    [("breaks", ["channel phone does not deliver: RuntimeError in the channel"]), ("dies", [])],
+)
+def test_a_channel_survives_what_nobody_expected(
+    tmp_path: Path, mood: str, said: list[str]
+) -> None:
+    heard: list[str] = []
+
+    async def act(stage: Stage) -> None:
+        stage.posts["phone"].mood = mood
+        await stage.start()
+        stage.event("first")
+        await asyncio.sleep(20)
+        heard.extend(problem.text for problem in stage.notifier.problems)
+        stage.posts["phone"].mood = "well"
+        await asyncio.sleep(60)
+
+    stage = play(tmp_path, act)
+
+    assert heard == said
+    assert stage.posts["phone"].text.count("first") == 1
+    assert stage.notifier.problems == []
+
+
+def test_an_event_of_an_absurd_time_does_not_silence_a_channel(tmp_path: Path) -> None:
+    async def act(stage: Stage) -> None:
+        await stage.start()
+        stage.event("absurd", at_ms=2**62)
+        await asyncio.sleep(15)
+        stage.event("sound")
+        await asyncio.sleep(15)
+
+    text = play(tmp_path, act).posts["phone"].text
+
+    assert "absurd" in text
+    assert "sound" in text
+
+
+def test_a_channel_that_comes_after_the_last_one_went_gets_no_history(tmp_path: Path) -> None:
+    async def act(stage: Stage) -> None:
+        everyone = stage.config
+        await stage.start()
+        stage.event("heard")
+        await asyncio.sleep(15)
+        stage.config = {"channels": []}
+        await asyncio.sleep(5)
+        left.append((tmp_path / "state" / "notified.json").exists())
+        await stage.stop()
+        stage.event("history")
+        stage.config = everyone
+        await asyncio.sleep(3600)
+        await stage.restart()
+        await asyncio.sleep(30)
+
+    left: list[bool] = []
+    post = play(tmp_path, act).posts["phone"]
+
+    assert left == [False]
+    assert [message.body.count("heard") for message in post.got] == [1]
+
+
+def test_a_broken_configuration_at_the_start_forgets_nothing(tmp_path: Path) -> None:
+    async def act(stage: Stage) -> None:
+        everyone = stage.config
+        await stage.start()
+        await stage.stop()
+        stage.event("while it was down")
+        stage.config = None
+        await stage.restart()
+        stage.config = everyone
+        await asyncio.sleep(30)
+
+    assert "while it was down" in play(tmp_path, act).posts["phone"].text
+
+
+def test_an_engine_whose_clock_is_behind_is_told_of_line_by_line(tmp_path: Path) -> None:
+    async def act(stage: Stage) -> None:
+        await stage.start()
+        stage.event("late", at_ms=stage.clock.now_ms() - 3_600_000)
+        await asyncio.sleep(15)
+
+    assert play(tmp_path, act).posts["phone"].text.endswith("late")

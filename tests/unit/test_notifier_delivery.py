@@ -81,3 +81,21 @@ async def test_one_message_at_a_time_is_under_way() -> None:
     await first
 
     await courier.deliver(MESSAGE)  # free again
+
+
+async def test_a_machine_without_threads_fails_one_message_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    courier = AppriseCourier("json://localhost")
+    slow = Slow()
+    slow.go.set()
+    courier._service = slow
+    with monkeypatch.context() as without:
+        without.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(DeliveryError, match="no thread left"):
+            await courier.deliver(MESSAGE)
+
+    await courier.deliver(MESSAGE)  # free again

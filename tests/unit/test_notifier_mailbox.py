@@ -124,7 +124,8 @@ def test_beyond_its_bound_the_oldest_are_dropped_counted_and_told() -> None:
 def test_old_news_is_one_line() -> None:
     box = mailbox(batch_s=0)
     old = NOW - OLD_MS - 1
-    box.offer([*(trade(n, at_ms=old) for n in range(500)), error(at_ms=old), trade(7)], NOW)
+    news = [*(trade(n, at_ms=old) for n in range(500)), error(at_ms=old), trade(7)]
+    box.offer(news, NOW, is_backlog=True)
     lines = taken(box, NOW).body.splitlines()
 
     assert len(lines) == 2
@@ -189,7 +190,8 @@ def test_a_channel_hears_only_what_it_wants() -> None:
 
 def test_what_waits_outlives_a_restart_and_nothing_is_repeated() -> None:
     box = mailbox(batch_s=0)
-    box.offer([error(), trade(1), trade(2, at_ms=NOW - OLD_MS - 1)], NOW)
+    news = [error(), trade(1), trade(2, at_ms=NOW - OLD_MS - 1)]
+    box.offer(news, NOW, is_backlog=True)
     row = box.to_row()
     after = mailbox(batch_s=0)
     after.remember(row, NOW + S)
@@ -210,3 +212,91 @@ def test_a_broken_memory_is_no_memory(row: object) -> None:
     box.remember(row, NOW)
 
     assert box.waiting == 0
+
+
+def test_what_is_counted_while_a_message_is_under_way_is_told_by_the_next() -> None:
+    box = mailbox(batch_s=0, max_waiting=10)
+    box.offer([trade(number) for number in range(12)], NOW)
+    first = taken(box, NOW).body
+    box.offer([trade(number, at_ms=NOW + S) for number in range(12, 24)], NOW + S)
+    box.done(NOW + S)
+    second = taken(box, NOW + S).body
+
+    assert first.startswith("not told one by one: 2 trades (22:13:20 to 22:13:20 UTC)")
+    assert second.startswith("not told one by one: 2 trades (22:13:21 to 22:13:21 UTC)")
+    assert box.dropped == 4
+
+
+def test_what_is_being_told_is_not_counted_as_missed_too() -> None:
+    box = mailbox(batch_s=0, max_waiting=10)
+    box.offer([trade(number) for number in range(10)], NOW)
+    taken(box, NOW)
+    box.offer([trade(10)], NOW)
+    box.done(NOW)
+
+    assert taken(box, NOW).body.splitlines() == ["22:13:20 trade 10"]
+
+
+def test_what_a_failed_message_counted_is_told_again_and_outlives_a_restart() -> None:
+    box = mailbox(batch_s=0, max_waiting=10)
+    box.offer([trade(number) for number in range(12)], NOW)
+    taken(box, NOW)
+    box.failed(NOW, "429")
+    after = mailbox(batch_s=0, max_waiting=10)
+    after.remember(box.to_row(), NOW)
+
+    assert box.waiting == 12
+    assert "not told one by one: 2 trades" in taken(box, NOW + 5 * S).body
+    assert "not told one by one: 2 trades" in taken(after, NOW).body
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600], ids=["behind", "ahead"])
+def test_an_engine_whose_clock_differs_is_told_of_line_by_line(ahead_s: int) -> None:
+    box = mailbox(batch_s=0)
+    box.offer([trade(1, at_ms=NOW + ahead_s * S)], NOW)
+    told = taken(box, NOW).body
+    box.failed(NOW, "429")
+
+    assert told.endswith("trade 1")
+    assert "not told one by one: 1 trade" in taken(box, NOW + OLD_MS + S).body
+
+
+def test_a_clock_that_was_set_back_does_not_silence_a_repetition_for_ever() -> None:
+    box = mailbox(batch_s=0, repeat_first_s=60, repeat_max_s=120)
+    box.offer([error()], NOW)
+    after = mailbox(batch_s=0, repeat_first_s=60, repeat_max_s=120)
+    earlier = NOW - 86_400 * S
+    after.remember({"repeats": box.to_row()["repeats"]}, earlier)
+    after.offer([error("again")], earlier + S)
+
+    assert after.next_at_ms(earlier + S) == earlier + 120 * S
+
+
+def test_the_last_state_is_told_last() -> None:
+    box = mailbox(batch_s=0, repeat_first_s=60)
+    for second, text in enumerate(["down", "over: down", "down", "over: down"]):
+        box.offer([error(text, at_ms=NOW + second * S)], NOW + second * S)
+    first = taken(box, NOW + 4 * S).body
+    box.done(NOW + 4 * S)
+    second_body = taken(box, NOW + 60 * S).body
+
+    assert first.splitlines() == ["22:13:20 down"]
+    assert second_body.splitlines() == ["22:14:20 over: down (3 suppressed, the last at 22:13:23)"]
+
+
+def test_pauses_that_end_together_are_told_in_the_order_of_their_news() -> None:
+    box = mailbox(batch_s=0, repeat_first_s=60)
+    box.offer([error("a", key="a"), error("b", key="b")], NOW)
+    taken(box, NOW)
+    box.done(NOW)
+    box.offer([error("b", key="b", at_ms=NOW + S), error("a", key="a", at_ms=NOW + 2 * S)], NOW)
+
+    assert taken(box, NOW + 60 * S).body.splitlines() == ["22:13:21 b", "22:13:22 a"]
+
+
+@pytest.mark.parametrize("at_ms", [2**62, -(2**62), 10**400], ids=["late", "early", "huge"])
+def test_a_time_that_no_calendar_holds_is_written_all_the_same(at_ms: int) -> None:
+    box = mailbox(batch_s=0)
+    box.offer([trade(1, at_ms=at_ms)], NOW)
+
+    assert taken(box, NOW).body == "??:??:?? trade 1"

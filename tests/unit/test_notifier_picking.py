@@ -77,6 +77,14 @@ def test_every_trade_is_news_of_its_own() -> None:
     assert news.key == ""
 
 
+def test_an_alert_and_its_end_are_one_story() -> None:
+    alert, end = pick(event(severity="warning", code="hold")), pick(event(code="hold:over"))
+
+    assert alert is not None
+    assert end is not None
+    assert alert.key == end.key
+
+
 def test_a_strangers_text_is_made_harmless() -> None:
     register_secret("hush-hush-hush")
     shown = harmless("a\x1b[2Jb\nhush-hush-hush" + "x" * 1000)
@@ -147,6 +155,23 @@ def test_a_dead_engine_is_told_when_it_stays_dead() -> None:
 
     assert early == []
     assert late == [("error", "trade-engine is dead: ./trade-engine up")]
+
+
+@pytest.mark.parametrize(
+    "ill",
+    [
+        pytest.param({"is_alive": False}, id="dead"),
+        pytest.param({"problems": [{"file": "f.json", "key": "a.b", "text": "t"}]}, id="config"),
+        pytest.param({"exception": {"type": "E", "message": "x", "at_ms": NOW}}, id="crash"),
+    ],
+)
+def test_a_problem_of_a_service_and_its_end_are_one_story(ill: dict[str, Any]) -> None:
+    watch = ServiceWatch()
+    told = [*watch.look(all_well(**ill), NOW), *watch.look(all_well(**ill), NOW + GRACE_MS)]
+    over = watch.look(all_well(started_at_ms=NOW), NOW + GRACE_MS + 1)
+
+    assert [news.key for news in told] == [news.key for news in over]
+    assert len(over) == 1
 
 
 def test_a_restart_of_the_monitor_repeats_nothing() -> None:
