@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from commands.braking import decide, now_ms, person
 from commands.engine_at_hand import AtHand, ended_by_signals, engine_at_hand
-from commands.plan import quiet, rehearse
+from commands.plan import rehearse
+from commands.quiet import quiet
 from core.control import Control, Scope
 from core.control.file import lift_holds, read_control, resume, set_mode
 from core.home import Home

@@ -1,13 +1,11 @@
 """`trade-engine plan`: what the engine would do now, and why; writes nothing, sends nothing."""
 
 import asyncio
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands.quiet import quiet
 from core.home import Home
 from core.process.exit_codes import ExitCode
 from core.process.logs import redact
@@ -97,14 +95,3 @@ def refuse_unknown(account: str, names: list[str]) -> None:
     if account not in names:
         there_are = ", ".join(names) or "none"
         raise RefusedError(f"no account is named {account}; there are: {there_are}")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep log lines off the terminal: what matters of them is in the table."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from commands.braking import AccountOption
+from commands.quiet import quiet
 from commands.tables import print_table
 from core.clock import SteadyClock, utc_minute
 from core.control import Scope
@@ -71,7 +72,6 @@ def open_intents(home: Home, account: str | None) -> list[Open]:
 
 async def _settle(home: Home, account: str | None, wait_s: float) -> list[Open]:
     from commands.engine_at_hand import engine_at_hand  # noqa: PLC0415 - loads what calls ccxt
-    from commands.plan import quiet  # noqa: PLC0415
 
     with quiet():
         async with engine_at_hand(home, [Scope(account=account)], is_sending=False) as engine:

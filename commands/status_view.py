@@ -69,7 +69,7 @@ def _accounts(accounts: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     keys = ("name", "exchange", "environment", "state", "equity_usdt", "reason")
     rows = [[_text(account.get(key)) for key in keys] for account in accounts]
     for row, account in zip(rows, accounts, strict=True):
-        if account.get("needs_arming") is True and account.get("armed") is not True:
+        if _may_be_real(account) and account.get("armed") is not True:
             row[2] = f"{row[2]} (dry-run)"
     return rows
 
@@ -111,6 +111,11 @@ def _quiet_controls(controls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if off:
         yield f"Controls that are off (engine_config.json): {escape(', '.join(off))}"
     yield ""
+
+
+def _may_be_real(account: Mapping[str, Any]) -> bool:
+    """Tell whether its orders may move real money; an older engine does not say."""
+    return bool(account.get("needs_arming", account.get("environment") == "live"))
 
 
 def _alert(alert: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from uuid import uuid4
 import typer
 
 from commands.braking import YesOption, ask, now_ms, person
+from commands.quiet import quiet
 from commands.refusal import CheckFailedError, PartlyFailedError, RefusedError
 from commands.tables import plain, print_table
 from core.control import Errand, Scope
@@ -112,7 +113,6 @@ def _lots(text: str) -> Decimal | None:
 async def _test(home: Home, errand: Errand) -> dict[str, Any]:
     """Lend the account, wait for the answer, give it back. Raises RefusedError."""
     from commands.engine_at_hand import ended_by_signals, engine_at_hand  # noqa: PLC0415
-    from commands.plan import quiet  # noqa: PLC0415 - both load what calls ccxt
 
     scope = Scope(account=errand.account, symbol=errand.symbol)
     with quiet():

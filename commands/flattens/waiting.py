@@ -5,7 +5,6 @@ that could still open something; a read that failed is never flat. Sends nothing
 """
 
 import asyncio
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,6 +15,7 @@ from commands.engine_world import known_engine_id
 from commands.flattens.look import Seen, look
 from commands.opened_accounts import open_venues
 from commands.position_reading import OpenAccount
+from commands.quiet import quiet
 from commands.repair import open_intents
 from core.control import Scope
 from core.control.file import halt_file_exists, halt_path
@@ -75,8 +75,7 @@ async def flatten_and_look(home: Home, scope: Scope, flatten_id: str, *, wait_s:
         settings = load_settings(home)
     except ConfigError as error:
         return _unseen(scope, str(error))
-    logging.disable(logging.CRITICAL)  # what matters is told at the end
-    try:
+    with quiet():
         async with engine_at_hand(home, [scope]) as engine:
             names = _names(settings, engine, scope)
             with ended_by_signals():
@@ -94,8 +93,6 @@ async def flatten_and_look(home: Home, scope: Scope, flatten_id: str, *, wait_s:
             )
             left, notes = await _look(home, settings, names, word)
             goes_on = not engine.is_ours and engine.is_heard and not names <= done
-    finally:
-        logging.disable(logging.NOTSET)
     accounts = tuple(sorted(names))
     return Outcome(accounts=accounts, left=tuple(left), notes=tuple(notes), goes_on=goes_on)
 
@@ -132,7 +129,7 @@ async def _wait(
 
 def _is_lost(row: Mapping[str, Any], waited_s: float) -> bool:
     """Tell whether the engine will not flatten an account, whatever is waited."""
-    if row.get("needs_arming") is True and row.get("armed") is not True:
+    if row.get("needs_arming", row.get("environment") == "live") and row.get("armed") is not True:
         return True
     return row.get("state") in NEVER and waited_s > GIVE_UP_S
 
@@ -256,7 +253,7 @@ def _standing(row: Mapping[str, Any] | None) -> str:
     """Say why an account is not flattened."""
     if row is None:
         return "the engine says nothing of this account"
-    if row.get("needs_arming") is True and row.get("armed") is not True:
+    if row.get("needs_arming", row.get("environment") == "live") and row.get("armed") is not True:
         return f"an account that is not armed sends nothing: ./trade-engine arm {row['name']}"
     state, reason = str(row.get("state")), str(row.get("reason") or "")
     return f"{state}: {reason}" if reason else f"{state}, not done in time"

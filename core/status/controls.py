@@ -137,7 +137,7 @@ def _trips(said: object) -> Iterator[Row]:
 
 def _arming(accounts: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     for account in accounts:
-        if account.get("needs_arming") is True:
+        if account.get("needs_arming", account.get("environment") == "live"):
             armed = account.get("armed") is True
             now, state = ("armed", READY) if armed else ("dry-run, nothing is sent", IN_FORCE)
             yield _row("arming", str(account.get("name")), "where real money may move", now, state)
