@@ -149,11 +149,6 @@ class Control(_Record):
             held.append((Mode.PAUSE, self.problem))
         return strictest(*held)
 
-    def flattens(self, account: str, symbol: str | None, *, now_ms: int) -> list[str]:
-        """Name the flattens of people's that hold for a symbol of an account."""
-        entries = (row for row in self.entries if row.mode is Mode.FLATTEN)
-        return [row.id for row in entries if _holds(row, account, symbol, now_ms)]
-
     def mode_of(self, scope: Scope) -> ControlEntry | None:
         """Find the decision for exactly this scope."""
         return next((row for row in self.entries if row.scope == scope), None)

@@ -24,7 +24,15 @@ class Baselines:
             self._rows = {key: _decode(row) for key, row in read_json(path)["accounts"].items()}
         except FileNotFoundError:
             self._rows = {}
-        except (ConfigError, OSError, AttributeError, KeyError, TypeError, ArithmeticError):
+        except (
+            ConfigError,
+            OSError,
+            LookupError,
+            AttributeError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+        ):
             self._rows = {}
             self.was_lost = True
 

@@ -191,6 +191,14 @@ def test_baselines_survive_a_restart_and_a_torn_file_is_told(tmp_path: Path) -> 
     assert lost.get("one") is None
 
 
+def test_a_baseline_whose_number_is_damaged_is_told_as_lost(tmp_path: Path) -> None:
+    path = tmp_path / "baselines.json"
+    Baselines(path).put("one", START)
+    path.write_text(path.read_text().replace('"orders_from_ms":', '"orders_from_ms":"x","was":'))
+
+    assert Baselines(path).was_lost
+
+
 def test_orders_are_counted_once_each_and_forgotten_after_a_day() -> None:
     times = OrderTimes()
     for client_id, at_ms in (("a", 0), ("b", 10), ("a", 20), ("c", DAY_MS + 5)):
